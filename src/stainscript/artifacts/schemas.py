@@ -1,0 +1,58 @@
+"""What each stored kind holds: array names, dimensions, dtypes and the attributes that must be there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ArraySchema:
+    """One array of a store: its named dimensions and the dtypes it may have."""
+
+    dims: tuple[str, ...]
+    dtypes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StoreSchema:
+    """One kind of Zarr store. Arrays that share a dimension name must agree on its length."""
+
+    zarr_name: str
+    arrays: dict[str, ArraySchema]
+    attrs: tuple[str, ...]
+
+
+STRING = ("string",)
+
+STORES: dict[str, StoreSchema] = {
+    "patches": StoreSchema(
+        zarr_name="images.zarr",
+        arrays={
+            "images": ArraySchema(("spot", "y", "x", "rgb"), ("uint8",)),
+            "spot_id": ArraySchema(("spot",), STRING),
+        },
+        attrs=("dataset", "slide", "view", "width_px", "mpp", "edge", "outside_share"),
+    ),
+    "features": StoreSchema(
+        zarr_name="features.zarr",
+        arrays={
+            "features": ArraySchema(("spot", "feature"), ("float16", "float32")),
+            "spot_id": ArraySchema(("spot",), STRING),
+        },
+        attrs=("dataset", "slide", "view", "encoder", "weights_sha256", "transform", "precision"),
+    ),
+    "predictions": StoreSchema(
+        zarr_name="predicted.zarr",
+        arrays={
+            "predicted": ArraySchema(("spot", "gene"), ("float32",)),
+            "spot_id": ArraySchema(("spot",), STRING),
+            "gene_id": ArraySchema(("gene",), STRING),
+        },
+        attrs=("experiment", "slide", "fold", "seed", "space", "panel_sha256", "checkpoint_sha256"),
+    ),
+}
+
+EXPRESSION_OBSM = ("xy_um", "xy_px", "grid")
+EXPRESSION_UNS = ("dataset", "slide", "patient", "platform", "identifier_release")
+SPOT_COLUMNS = ("spot_id", "x_px", "y_px", "x_um", "y_um", "grid_row", "grid_col")
+PANEL_COLUMNS = ("gene_id", "symbol", "rank", "mean", "variance")

@@ -1,0 +1,294 @@
+"""Write, check, rename: a store appears complete or not at all, and says what it holds."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stainscript.artifacts.schemas import STORES, StoreSchema
+from stainscript.errors import DataContractError
+from stainscript.types import canonical_json
+
+MANIFEST = "manifest.json"
+CHUNK_SPOTS = 256
+SHARD_CHUNKS = 16  # 256 × 16 = 4,096 spots a shard: a slide's store stays a handful of files
+
+
+@contextlib.contextmanager
+def complete_file(target: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target``; on success it is flushed and renamed to ``target``.
+
+    A failure or a kill leaves ``target`` as it was. Leftovers of an earlier kill are removed first: one rule owns
+    one file, so nobody else writes them. The suffix is kept, because some writers choose the format by it.
+    """
+    target = Path(target)
+    _clear_leftovers(target)
+    temporary = target.with_name(f".partial-{os.getpid()}-{target.name}")
+    try:
+        with _friendly_os_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb") as handle:
+                os.fsync(handle.fileno())
+            os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def complete_folder(target: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``target``; on success it takes the place of ``target``."""
+    target = Path(target)
+    _clear_leftovers(target)
+    temporary = target.with_name(f".partial-{os.getpid()}-{target.name}")
+    try:
+        with _friendly_os_errors(target):
+            temporary.mkdir(parents=True)
+            yield temporary
+            if target.exists():  # Snakemake may have made an empty one
+                shutil.rmtree(target)
+            os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_store(target: str | Path, kind: str, arrays: Mapping[str, np.ndarray], attrs: Mapping[str, Any]) -> None:
+    """Write one Zarr store and its manifest into the folder ``target``, checked against the schema of ``kind``.
+
+    arrays: name → array, ids as ``str`` arrays; attrs: JSON values. Raises ``DataContractError`` when either
+    breaks the schema; nothing is left behind then.
+    """
+    import zarr
+
+    schema = STORES[kind]
+    arrays = {name: _storable(array) for name, array in arrays.items()}
+    _check(Path(target), schema, {n: (a.shape, _dtype_name(a.dtype)) for n, a in arrays.items()}, attrs)
+    with complete_folder(target) as folder:
+        group = zarr.create_group(folder / schema.zarr_name, zarr_format=3)
+        group.attrs.update(dict(attrs))
+        for name, array in arrays.items():
+            chunks, shards = _layout(array)
+            made = group.create_array(
+                name,
+                shape=array.shape,
+                dtype=array.dtype,
+                chunks=chunks,
+                shards=shards,
+                dimension_names=schema.arrays[name].dims,
+            )
+            made[...] = array
+        manifest = {
+            "kind": kind,
+            "attrs": dict(attrs),
+            "arrays": {
+                name: {"shape": list(array.shape), "dtype": _dtype_name(array.dtype), "sha256": array_digest(array)}
+                for name, array in arrays.items()
+            },
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+
+class Store:
+    """A checked, opened store: ``store["features"]`` reads an array whole and compares its digest."""
+
+    def __init__(self, folder: Path, kind: str, manifest: dict[str, Any]) -> None:
+        import zarr
+
+        self.folder, self.kind, self.manifest = folder, kind, manifest
+        self.attrs: dict[str, Any] = manifest["attrs"]
+        self.group = zarr.open_group(folder / STORES[kind].zarr_name, mode="r")
+
+    def lazy(self, name: str) -> Any:
+        """The Zarr array itself, for reads of a part; shape and dtype are checked, content is not."""
+        return self.group[name]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        array = np.asarray(self.group[name][...])
+        expected = self.manifest["arrays"][name]["sha256"]
+        found = array_digest(array)
+        if found != expected:
+            raise DataContractError(
+                self.folder / STORES[self.kind].zarr_name / name,
+                "content digest",
+                expected=expected[:12],
+                found=found[:12],
+                remedy="the store was changed after it was written; delete its folder and run again",
+            )
+        return array
+
+    def ids(self, name: str) -> np.ndarray:
+        """An id array as Python strings, shape (S,) or (G,), dtype object."""
+        return self[name].astype(object)
+
+    @property
+    def digest(self) -> str:
+        """One digest over the manifest: identity of the whole store."""
+        return hashlib.sha256(canonical_json(self.manifest).encode()).hexdigest()
+
+
+def open_store(folder: str | Path, kind: str) -> Store:
+    """Open a store that ``write_store`` made; raises when it is missing, of another kind, or disagrees with its manifest."""
+    folder = Path(folder)
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise DataContractError(
+            path,
+            "manifest",
+            expected=f"the manifest of a {kind} store",
+            found="no such file",
+            remedy="delete the folder and run again",
+        )
+    manifest = json.loads(path.read_text())
+    if manifest.get("kind") != kind:
+        raise DataContractError(
+            path, "kind", expected=kind, found=manifest.get("kind"), remedy="pass the folder of the right stage"
+        )
+    store = Store(folder, kind, manifest)
+    found = {n: (a.shape, _dtype_name(a.dtype)) for n, a in store.group.arrays()}
+    _check(folder, STORES[kind], found, store.attrs)
+    for name, entry in manifest["arrays"].items():
+        if found[name] != (tuple(entry["shape"]), entry["dtype"]):
+            raise DataContractError(
+                folder / STORES[kind].zarr_name / name,
+                "shape and dtype",
+                expected=f"{entry['shape']} {entry['dtype']} (manifest)",
+                found=f"{list(found[name][0])} {found[name][1]}",
+                remedy="delete the folder and run again",
+            )
+    return store
+
+
+def array_digest(array: np.ndarray) -> str:
+    """SHA-256 of an array's dtype, shape and content (not of its encoding on disk)."""
+    digest = hashlib.sha256(f"{_dtype_name(array.dtype)}{array.shape}".encode())
+    if _dtype_name(array.dtype) == "string":
+        digest.update("\x00".join(map(str, array.ravel())).encode())
+    else:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file, read in blocks."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def write_json(target: str | Path, value: object) -> None:
+    """Write JSON completely or not at all; keys sorted, so that equal content is equal bytes."""
+    with complete_file(target) as path:
+        path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def write_parquet(target: str | Path, frame: Any) -> None:
+    """Write a pandas frame as Parquet, completely or not at all; equal content gives equal bytes."""
+    with complete_file(target) as path:
+        frame.to_parquet(path, engine="pyarrow", index=False, compression="zstd")
+
+
+def write_checkpoint(target: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors checkpoint; ``metadata`` are short texts (JSON where structured)."""
+    from safetensors.numpy import save_file
+
+    with complete_file(target) as path:
+        ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+        save_file(ordered, path, metadata={key: metadata[key] for key in sorted(metadata)})
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read a safetensors checkpoint: tensors and metadata. Anything else, a pickle above all, is refused."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as handle:
+            return {name: handle.get_tensor(name) for name in sorted(handle.keys())}, dict(handle.metadata() or {})
+    except SafetensorError as error:
+        raise DataContractError(
+            path,
+            "format",
+            expected="a safetensors file",
+            found=f"something else ({error})",
+            remedy="convert the weights to safetensors; pickles are never loaded",
+        ) from error
+
+
+def _storable(array: np.ndarray) -> np.ndarray:
+    array = np.asarray(array)
+    if array.dtype.kind in "OUST":
+        return array.astype(np.dtypes.StringDType())
+    return array
+
+
+def _dtype_name(dtype: Any) -> str:
+    return "string" if np.dtype(dtype).kind in "TOU" else np.dtype(dtype).name
+
+
+def _layout(array: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    spots = max(1, min(CHUNK_SPOTS, array.shape[0]))
+    chunks = (spots, *(max(1, n) for n in array.shape[1:]))
+    if array.shape[0] <= spots:
+        return chunks, None
+    shard = spots * min(SHARD_CHUNKS, -(-array.shape[0] // spots))
+    return chunks, (shard, *chunks[1:])
+
+
+def _check(folder: Path, schema: StoreSchema, found: Mapping[str, tuple[tuple[int, ...], str]], attrs: Mapping) -> None:
+    sizes: dict[str, tuple[str, int]] = {}
+    remedy = "the stage that writes this store is at fault; delete the folder and run again"
+    if set(found) != set(schema.arrays):
+        raise DataContractError(folder, "arrays", expected=sorted(schema.arrays), found=sorted(found), remedy=remedy)
+    for name, (shape, dtype) in found.items():
+        want = schema.arrays[name]
+        if len(shape) != len(want.dims) or dtype not in want.dtypes:
+            raise DataContractError(
+                folder,
+                name,
+                expected=f"({', '.join(want.dims)}) {' or '.join(want.dtypes)}",
+                found=f"{tuple(shape)} {dtype}",
+                remedy=remedy,
+            )
+        for dim, size in zip(want.dims, shape, strict=True):
+            other, known = sizes.setdefault(dim, (name, size))
+            if known != size:
+                raise DataContractError(
+                    folder, f"{name}.{dim}", expected=f"{known}, as {other} has", found=size, remedy=remedy
+                )
+    missing = [key for key in schema.attrs if key not in attrs]
+    if missing:
+        raise DataContractError(folder, "attrs", expected=list(schema.attrs), found=f"no {missing}", remedy=remedy)
+
+
+def _clear_leftovers(target: Path) -> None:
+    if not target.parent.is_dir():
+        return
+    for leftover in target.parent.glob(f".partial-*-{target.name}"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _friendly_os_errors(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: ("room on the disk", "the disk is full", "free room or point the run at another disk"),
+            errno.EDQUOT: ("room in the quota", "the quota is used up", "free room or ask for a larger quota"),
+            errno.EROFS: ("a writable folder", "a read-only file system", "run where results/ can be written"),
+            errno.EACCES: ("a writable folder", "permission denied", "give yourself write permission on results/"),
+        }
+        if error.errno not in reasons:
+            raise
+        expected, found, remedy = reasons[error.errno]
+        raise DataContractError(target, "write", expected=expected, found=found, remedy=remedy) from error

@@ -1,0 +1,263 @@
+"""The config as typed, frozen records: unknown keys, wrong types and dangling names fail before any job.
+
+Imports neither torch nor pandas: Snakemake reads this module on every parse.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stainscript.errors import DataContractError, unknown_name
+from stainscript.types import EdgePolicy, Library, Smoothing, Space
+
+Name = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="used in paths: letters, digits, _ and -")
+]
+
+
+class Strict(BaseModel):
+    """Base of every section: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dataset(Strict):
+    """One published cohort: a reader, a sheet, and where its raw files are."""
+
+    reader: Name = Field(description="a module of stainscript.datasets")
+    sheet: str = Field(description="TSV with slide, patient, layout, ...; path from the repository or working folder")
+    root: str | None = Field(None, description="folder of the raw files; null: not available here")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+
+
+class View(Strict):
+    """A square field of view."""
+
+    width_px: int = Field(gt=0, le=8192)
+    mpp: float | None = Field(gt=0, description="µm per pixel after resampling; null: native pixels")
+    edge: EdgePolicy = Field(description="what lies outside the slide: white, reflect, or an error")
+
+
+class Encoder(Strict):
+    """A frozen image encoder."""
+
+    kind: str = Field(description="a module of stainscript.encoders, or timm:<model name>")
+    weights: str | None = Field(None, description="local weights file; null: random, by seed (timm) or none needed")
+    weights_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    seed: int = Field(0, ge=0, description="seed of random weights")
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    store: Literal["float16", "float32"] = "float32"
+    batch_size: int = Field(64, gt=0, description="patches a forward pass")
+
+
+class Validation(Strict):
+    """How validation is carved from a fold's training slides."""
+
+    by: Literal["none", "spots", "slide", "patient"] = "spots"
+    fraction: float = Field(
+        0.1, ge=0, lt=1, description="share of each training slide's spots, or of slides or patients"
+    )
+
+
+class Split(Strict):
+    """A named partition scheme of a dataset's slides."""
+
+    scheme: Literal["leave_one_slide_out", "leave_one_patient_out", "kfold_by_patient", "fixed"]
+    slides: tuple[str, ...] | None = Field(None, description="use only these slides; null: all with image and counts")
+    n_folds: int | None = Field(None, ge=2, description="kfold_by_patient")
+    test: tuple[tuple[str, ...], ...] | None = Field(None, description="fixed: the test slides of each fold")
+    allow_shared_patients: bool = Field(False, description="true: a patient may be on both sides (as some papers do)")
+    validation: Validation = Validation()
+    seed: int = Field(0, ge=0)
+
+
+class PanelRule(Strict):
+    """How the genes to predict are chosen, on each fold's training slides."""
+
+    rule: Literal["hmhvg", "top_mean", "top_variance", "top_total", "fixed"]
+    n: int = Field(gt=0, description="hmhvg: size of both rankings; others: number of genes")
+    space: Space = Field(Space.COUNTS, description="space in which mean and variance are ranked")
+    exclude_prefixes: tuple[str, ...] = Field((), description="symbols starting so are left out, e.g. MT-, RPS, RPL")
+    preselect_hvg: int | None = Field(
+        None, gt=0, description="per slide keep this many HVGs first and take the union (Stem)"
+    )
+    min_spot_share: float = Field(0.0, ge=0, lt=1, description="gene must be seen in this share of training spots")
+    scope: Literal["train", "dataset"] = Field(
+        "train", description="dataset: over all slides, as the classic papers did; leaks"
+    )
+    genes: tuple[str, ...] | None = Field(None, description="fixed: the list itself")
+
+
+class MethodEntry(Strict):
+    """A named variant of a method: the method and its options."""
+
+    method: Name
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class TargetSpace(Strict):
+    """What is predicted."""
+
+    space: Space
+    library: Library = "all"
+    smooth: Smoothing = "none"
+
+
+class Subsets(Strict):
+    """Gene subsets that metrics are averaged over."""
+
+    size: int = Field(50, gt=0, description="genes in HEG, HVG and HPG")
+    best: tuple[int, ...] = Field((50,), description="post hoc: the n best-predicted genes of each slide")
+    scope: Literal["train", "dataset"] = "train"
+
+
+class Protocol(Strict):
+    """What a paper calls its evaluation: target, panel, split, metrics."""
+
+    source: str = Field(description="paper or code this protocol follows")
+    target: TargetSpace
+    panel: Name
+    split: Name
+    view: Name = "patch"
+    subsets: Subsets = Subsets()
+
+
+class Grid(Strict):
+    """A block of an experiment set: every method under every protocol on every dataset with every encoder."""
+
+    datasets: tuple[Name, ...]
+    protocols: tuple[Name, ...]
+    methods: tuple[Name, ...]
+    encoders: tuple[Name, ...]
+    seeds: tuple[int, ...] = (0,)
+
+
+class ExperimentSet(Strict):
+    """One file of ``workflow/experiments/``: what one table holds."""
+
+    title: str
+    source: str = ""
+    grids: tuple[Grid, ...]
+    map_genes: tuple[str, ...] = Field((), description="symbols always drawn in the report's maps, beside the best")
+
+
+class Hardware(Strict):
+    """What a fit may use."""
+
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = Field(1, ge=1, description="GPUs of one fit; more than one runs DDP")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    threads: int = Field(1, ge=1, description="CPU threads of one fit; 1 is bit-reproducible")
+    save_every_s: float = Field(120, ge=0, description="seconds between resume points of a fit; 0: every epoch")
+
+
+class Config(Strict):
+    """The whole config: ``config.yaml`` with the protocols and experiment sets it names."""
+
+    experiments: tuple[Name, ...] = Field(min_length=1)
+    datasets: dict[Name, Dataset]
+    views: dict[Name, View]
+    encoders: dict[Name, Encoder]
+    splits: dict[Name, Split]
+    panels: dict[Name, PanelRule]
+    methods: dict[Name, MethodEntry]
+    hardware: Hardware = Hardware()
+    keep_patches: bool = False
+    bootstrap: int = Field(2000, ge=0, description="patient-level bootstrap resamples; 0: no intervals")
+    protocols: dict[Name, Protocol] = Field(default_factory=dict)
+    experiment_sets: dict[Name, ExperimentSet] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Config:
+        for name, protocol in self.protocols.items():
+            for noun, value in (("panel", protocol.panel), ("split", protocol.split), ("view", protocol.view)):
+                _known(f"workflow/protocols/{name}.yaml", noun, value, getattr(self, noun + "s"))
+        for name, chosen in self.experiment_sets.items():
+            path = f"workflow/experiments/{name}.yaml"
+            for grid in chosen.grids:
+                for noun in ("datasets", "protocols", "methods", "encoders"):
+                    for value in getattr(grid, noun):
+                        _known(path, noun, value, getattr(self, noun))
+        return self
+
+
+def load(raw: dict[str, Any], *, folder: str | Path, path: str | Path = "config.yaml") -> Config:
+    """Read the merged config: ``raw`` (``config.yaml`` and command line) plus protocol and experiment files.
+
+    folder: the ``workflow`` folder that holds ``protocols/`` and ``experiments/``. Raises ``DataContractError``
+    that names the file, the key, what was expected and the near alternatives.
+    """
+    folder = Path(folder)
+    known_sets = _stems(folder / "experiments")
+    chosen = raw.get("experiments") or []
+    chosen = [chosen] if isinstance(chosen, str) else list(chosen)
+    for name in chosen:
+        _known(path, "experiments", name, known_sets)
+    sets = {n: _parse(ExperimentSet, _yaml(p := folder / "experiments" / f"{n}.yaml"), p) for n in chosen}
+    wanted = sorted({p for s in sets.values() for g in s.grids for p in g.protocols})
+    known_protocols = _stems(folder / "protocols")
+    for name in wanted:
+        _known(f"workflow/experiments/{chosen[0]}.yaml", "protocols", name, known_protocols)
+    protocols = {n: _parse(Protocol, _yaml(p := folder / "protocols" / f"{n}.yaml"), p) for n in wanted}
+    body = {**raw, "experiments": chosen}
+    for owned in ("protocols", "experiment_sets"):
+        if owned in body:
+            raise DataContractError(
+                path, owned, expected="no such key", found="one", remedy=f"put it into a file of workflow/{owned}/"
+            )
+    return _parse(Config, body | {"protocols": protocols, "experiment_sets": sets}, path)
+
+
+def _parse(model: type[BaseModel], value: Any, path: str | Path) -> Any:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _explain(error, model, path) from error
+
+
+def _explain(error: ValidationError, model: type[BaseModel], path: str | Path) -> DataContractError:
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return unknown_name(path, where, str(first["loc"][-1]), _keys_at(model, first["loc"][:-1]))
+    return DataContractError(
+        path,
+        where,
+        expected=first["msg"],
+        found=repr(first["input"])[:80],
+        remedy="correct this key; see its comment in config.yaml",
+    )
+
+
+def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """The legal keys of the section at ``loc``, following models through dicts and tuples."""
+    current: Any = model
+    for part in loc:
+        if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
+            current = current.model_fields[part].annotation
+        for inner in getattr(current, "__args__", ()):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                current = inner
+    return sorted(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
+
+
+def _known(path: str | Path, field: str, name: str, known: Any) -> None:
+    if name not in known:
+        raise unknown_name(path, field, name, known)
+
+
+def _stems(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise DataContractError(
+            path, "syntax", expected="YAML", found=str(error).replace("\n", " "), remedy="correct the file"
+        ) from error
