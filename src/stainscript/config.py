@@ -17,6 +17,13 @@ from stainscript.types import EdgePolicy, Library, Smoothing, Space
 Name = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="used in paths: letters, digits, _ and -")
 ]
+Encoders = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*([+][A-Za-z0-9][A-Za-z0-9_-]*)*$",
+        description="one encoder, or several joined by + whose features are concatenated",
+    ),
+]
 
 
 class Strict(BaseModel):
@@ -26,9 +33,9 @@ class Strict(BaseModel):
 
 
 class Dataset(Strict):
-    """One published cohort: a reader, a sheet, and where its raw files are."""
+    """One published cohort: a sheet, and where its raw files are. The sheet's ``layout`` names each slide's reader."""
 
-    reader: Name = Field(description="a module of stainscript.datasets")
+    generator: Name | None = Field(None, description="module of stainscript.datasets that draws the raw files")
     sheet: str = Field(description="TSV with slide, patient, layout, ...; path from the repository or working folder")
     root: str | None = Field(None, description="folder of the raw files; null: not available here")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
@@ -122,7 +129,7 @@ class Protocol(Strict):
     target: TargetSpace
     panel: Name
     split: Name
-    view: Name = "patch"
+    views: dict[Name, Name] = Field({"patch": "patch"}, description="what a method calls a view → a view of config.yaml")
     subsets: Subsets = Subsets()
 
 
@@ -132,8 +139,9 @@ class Grid(Strict):
     datasets: tuple[Name, ...]
     protocols: tuple[Name, ...]
     methods: tuple[Name, ...]
-    encoders: tuple[Name, ...]
-    seeds: tuple[int, ...] = (0,)
+    encoders: tuple[Encoders, ...]
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+    unmeasured: bool = Field(False, description="also predict the datasets' slides that have no expression")
 
 
 class ExperimentSet(Strict):
@@ -152,7 +160,7 @@ class Hardware(Strict):
     devices: int = Field(1, ge=1, description="GPUs of one fit; more than one runs DDP")
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     threads: int = Field(1, ge=1, description="CPU threads of one fit; 1 is bit-reproducible")
-    save_every_s: float = Field(120, ge=0, description="seconds between resume points of a fit; 0: every epoch")
+    save_every_s: int = Field(120, ge=0, description="seconds between resume points of a fit; 0: every epoch")
 
 
 class Config(Strict):
@@ -174,14 +182,20 @@ class Config(Strict):
     @model_validator(mode="after")
     def _names_resolve(self) -> Config:
         for name, protocol in self.protocols.items():
-            for noun, value in (("panel", protocol.panel), ("split", protocol.split), ("view", protocol.view)):
-                _known(f"workflow/protocols/{name}.yaml", noun, value, getattr(self, noun + "s"))
+            path = f"workflow/protocols/{name}.yaml"
+            for noun, value in (("panel", protocol.panel), ("split", protocol.split)):
+                _known(path, noun, value, getattr(self, noun + "s"))
+            for role, view in protocol.views.items():
+                _known(path, f"views.{role}", view, self.views)
         for name, chosen in self.experiment_sets.items():
             path = f"workflow/experiments/{name}.yaml"
             for grid in chosen.grids:
-                for noun in ("datasets", "protocols", "methods", "encoders"):
+                for noun in ("datasets", "protocols", "methods"):
                     for value in getattr(grid, noun):
                         _known(path, noun, value, getattr(self, noun))
+                for value in grid.encoders:
+                    for part in value.split("+"):
+                        _known(path, "encoders", part, self.encoders)
         return self
 
 

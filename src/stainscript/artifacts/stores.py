@@ -6,9 +6,11 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,19 @@ from stainscript.errors import DataContractError
 from stainscript.types import canonical_json
 
 MANIFEST = "manifest.json"
+METADATA = "stainscript"
 CHUNK_SPOTS = 256
+CHUNK_BYTES = 8 * 2**20  # of images, fewer spots make a chunk
 SHARD_CHUNKS = 16  # 256 × 16 = 4,096 spots a shard: a slide's store stays a handful of files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """An array too large to hold at once: ``read(start, stop)`` gives these rows, asked for once and in order."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[int, int], np.ndarray]
 
 
 @contextlib.contextmanager
@@ -61,16 +74,19 @@ def complete_folder(target: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_store(target: str | Path, kind: str, arrays: Mapping[str, np.ndarray], attrs: Mapping[str, Any]) -> None:
+def write_store(
+    target: str | Path, kind: str, arrays: Mapping[str, np.ndarray | Rows], attrs: Mapping[str, Any]
+) -> None:
     """Write one Zarr store and its manifest into the folder ``target``, checked against the schema of ``kind``.
 
-    arrays: name → array, ids as ``str`` arrays; attrs: JSON values. Raises ``DataContractError`` when either
-    breaks the schema; nothing is left behind then.
+    arrays: name → array, ids as ``str`` arrays, ``Rows`` to write a shard at a time; attrs: JSON values. Raises
+    ``DataContractError`` when either breaks the schema; nothing is left behind then.
     """
     import zarr
 
     schema = STORES[kind]
-    arrays = {name: _storable(array) for name, array in arrays.items()}
+    arrays = {name: array if isinstance(array, Rows) else _storable(array) for name, array in arrays.items()}
+    digests: dict[str, str] = {}
     _check(Path(target), schema, {n: (a.shape, _dtype_name(a.dtype)) for n, a in arrays.items()}, attrs)
     with complete_folder(target) as folder:
         group = zarr.create_group(folder / schema.zarr_name, zarr_format=3)
@@ -85,12 +101,16 @@ def write_store(target: str | Path, kind: str, arrays: Mapping[str, np.ndarray],
                 shards=shards,
                 dimension_names=schema.arrays[name].dims,
             )
-            made[...] = array
+            if isinstance(array, Rows):
+                digests[name] = _write_rows(made, array, step=(shards or chunks)[0])
+            else:
+                made[...] = array
+                digests[name] = array_digest(array)
         manifest = {
             "kind": kind,
             "attrs": dict(attrs),
             "arrays": {
-                name: {"shape": list(array.shape), "dtype": _dtype_name(array.dtype), "sha256": array_digest(array)}
+                name: {"shape": list(array.shape), "dtype": _dtype_name(array.dtype), "sha256": digests[name]}
                 for name, array in arrays.items()
             },
         }
@@ -113,8 +133,11 @@ class Store:
 
     def __getitem__(self, name: str) -> np.ndarray:
         array = np.asarray(self.group[name][...])
+        self._compare(name, array_digest(array))
+        return array
+
+    def _compare(self, name: str, found: str) -> None:
         expected = self.manifest["arrays"][name]["sha256"]
-        found = array_digest(array)
         if found != expected:
             raise DataContractError(
                 self.folder / STORES[self.kind].zarr_name / name,
@@ -123,7 +146,16 @@ class Store:
                 found=found[:12],
                 remedy="the store was changed after it was written; delete its folder and run again",
             )
-        return array
+
+    def blocks(self, name: str) -> Iterator[np.ndarray]:
+        """The array in blocks of whole chunks of rows, in order; the digest is compared after the last one."""
+        array = self.group[name]
+        digest = _started_digest(array.dtype, array.shape)
+        for start in range(0, array.shape[0], array.chunks[0]):
+            block = np.ascontiguousarray(array[start : start + array.chunks[0]])
+            digest.update(block.data)
+            yield block
+        self._compare(name, digest.hexdigest())
 
     def ids(self, name: str) -> np.ndarray:
         """An id array as Python strings, shape (S,) or (G,), dtype object."""
@@ -136,7 +168,7 @@ class Store:
 
 
 def open_store(folder: str | Path, kind: str) -> Store:
-    """Open a store that ``write_store`` made; raises when it is missing, of another kind, or disagrees with its manifest."""
+    """Open a store of ``write_store``; raises when it is missing, of another kind, or disagrees with its manifest."""
     folder = Path(folder)
     path = folder / MANIFEST
     if not path.is_file():
@@ -169,11 +201,25 @@ def open_store(folder: str | Path, kind: str) -> Store:
 
 def array_digest(array: np.ndarray) -> str:
     """SHA-256 of an array's dtype, shape and content (not of its encoding on disk)."""
-    digest = hashlib.sha256(f"{_dtype_name(array.dtype)}{array.shape}".encode())
+    digest = _started_digest(array.dtype, array.shape)
     if _dtype_name(array.dtype) == "string":
         digest.update("\x00".join(map(str, array.ravel())).encode())
     else:
         digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _started_digest(dtype: Any, shape: tuple[int, ...]) -> Any:
+    return hashlib.sha256(f"{_dtype_name(dtype)}{tuple(shape)}".encode())
+
+
+def _write_rows(made: Any, rows: Rows, *, step: int) -> str:
+    digest = _started_digest(rows.dtype, rows.shape)
+    for start in range(0, rows.shape[0], step):
+        stop = min(start + step, rows.shape[0])
+        block = np.ascontiguousarray(rows.read(start, stop), dtype=rows.dtype)
+        made[start:stop] = block.reshape(stop - start, *rows.shape[1:])
+        digest.update(block.data)
     return digest.hexdigest()
 
 
@@ -196,21 +242,25 @@ def write_parquet(target: str | Path, frame: Any) -> None:
 
 
 def write_checkpoint(target: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors checkpoint; ``metadata`` are short texts (JSON where structured)."""
+    """Write a safetensors checkpoint; ``metadata`` are short texts (JSON where structured).
+
+    The texts travel under one key, because safetensors writes several in an order that changes between processes.
+    """
     from safetensors.numpy import save_file
 
     with complete_file(target) as path:
         ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
-        save_file(ordered, path, metadata={key: metadata[key] for key in sorted(metadata)})
+        save_file(ordered, path, metadata={METADATA: canonical_json(dict(metadata))})
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read a safetensors checkpoint: tensors and metadata. Anything else, a pickle above all, is refused."""
+    """Read a checkpoint of ``write_checkpoint``: tensors and texts. Anything else, a pickle above all, is refused."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(path), framework="numpy") as handle:
-            return {name: handle.get_tensor(name) for name in sorted(handle.keys())}, dict(handle.metadata() or {})
+            texts = json.loads((handle.metadata() or {}).get(METADATA, "{}"))
+            return {name: handle.get_tensor(name) for name in sorted(handle.keys())}, texts
     except SafetensorError as error:
         raise DataContractError(
             path,
@@ -232,8 +282,9 @@ def _dtype_name(dtype: Any) -> str:
     return "string" if np.dtype(dtype).kind in "TOU" else np.dtype(dtype).name
 
 
-def _layout(array: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
-    spots = max(1, min(CHUNK_SPOTS, array.shape[0]))
+def _layout(array: np.ndarray | Rows) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    row_bytes = max(1, np.dtype(array.dtype).itemsize * math.prod(array.shape[1:]))
+    spots = max(1, min(CHUNK_SPOTS, CHUNK_BYTES // row_bytes, array.shape[0]))
     chunks = (spots, *(max(1, n) for n in array.shape[1:]))
     if array.shape[0] <= spots:
         return chunks, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,18 +35,28 @@ class SpotBatch:
         return len(self.slide_index)
 
     def take(self, index: Any) -> SpotBatch:
-        """The spots at ``index`` ((B,) integers, NumPy or a tensor on this batch's device), in that order."""
+        """The spots at ``index`` ((B,) integers, NumPy or a tensor), in that order.
+
+        A NumPy index is copied to the batch's device once, without waiting for it; an index that already lies on
+        the device has to be waited for, because the ids stay on the host. An index of (B, K) gives every field a
+        neighbour axis.
+        """
         host = index.cpu().numpy() if hasattr(index, "cpu") else np.asarray(index)
+        where = host
+        if hasattr(self.slide_index, "device") and not isinstance(self.slide_index, np.ndarray):
+            import torch
+
+            where = torch.as_tensor(index).to(self.slide_index.device, non_blocking=True)
         return replace(
             self,
-            slide_index=self.slide_index[index],
+            slide_index=self.slide_index[where],
             spot_id=self.spot_id[host],
-            features={view: values[index] for view, values in self.features.items()},
-            xy_um=self.xy_um[index],
-            grid=self.grid[index],
-            extent_um=self.extent_um[index],
-            target=None if self.target is None else self.target[index],
-            answers=None if self.answers is None else self.answers[index],
+            features={view: values[where] for view, values in self.features.items()},
+            xy_um=self.xy_um[where],
+            grid=self.grid[where],
+            extent_um=self.extent_um[where],
+            target=None if self.target is None else self.target[where],
+            answers=None if self.answers is None else self.answers[where],
         )
 
     def to(self, device: torch.device | str) -> SpotBatch:
@@ -71,3 +82,36 @@ class SpotBatch:
         """Per slide, the indices of its spots."""
         index = self.slide_index.cpu().numpy() if hasattr(self.slide_index, "cpu") else self.slide_index
         return [np.flatnonzero(index == n) for n in range(len(self.slides))]
+
+
+def join(batches: Sequence[SpotBatch]) -> SpotBatch:
+    """All spots of ``batches`` (NumPy), one after the other; a slide that stands in several keeps one index.
+
+    Views, and whether there are targets and answers, must be the same in all; raises ``ValueError`` otherwise.
+    """
+    first = batches[0]
+    patient_of = {s: p for b in batches for s, p in zip(b.slides, b.patients, strict=True)}
+    slides = tuple(patient_of)
+    for other in batches[1:]:
+        for name in ("target", "answers"):
+            if (getattr(other, name) is None) != (getattr(first, name) is None):
+                raise ValueError(f"some of the batches to join have {name}, some do not")
+        if set(other.features) != set(first.features):
+            raise ValueError(f"batches of different views: {sorted(first.features)} and {sorted(other.features)}")
+    places = [np.asarray([slides.index(s) for s in b.slides], dtype=np.int64)[b.slide_index] for b in batches]
+
+    def stacked(name: str) -> Any:
+        return None if getattr(first, name) is None else np.concatenate([getattr(b, name) for b in batches])
+
+    return SpotBatch(
+        slides=slides,
+        patients=tuple(patient_of.values()),
+        slide_index=np.concatenate(places),
+        spot_id=stacked("spot_id"),
+        features={view: np.concatenate([b.features[view] for b in batches]) for view in first.features},
+        xy_um=stacked("xy_um"),
+        grid=stacked("grid"),
+        extent_um=stacked("extent_um"),
+        target=stacked("target"),
+        answers=stacked("answers"),
+    )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from stainscript.errors import unknown_name
+from pydantic import ValidationError
+
+from stainscript.errors import DataContractError, unknown_name
 
 _FOLDER = Path(__file__).parent
 
@@ -19,6 +23,29 @@ def names() -> list[str]:
 def config_of(name: str) -> type:
     """The method's ``Config`` class: a frozen pydantic dataclass with a ``needs`` property."""
     return importlib.import_module(f"stainscript.methods.{_checked(name)}.config").Config
+
+
+def configure(name: str, options: Mapping[str, Any], *, path: str | Path = "config.yaml", field: str = "options") -> Any:
+    """The method's config with ``options`` in place of its defaults.
+
+    Raises ``DataContractError`` for an unknown option, naming the alternatives, or a value of the wrong kind.
+    """
+    config = config_of(name)
+    known = [entry.name for entry in fields(config)]
+    for option in options:
+        if option not in known:
+            raise unknown_name(path, f"{field} of {name}", str(option), known)
+    try:
+        return config(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataContractError(
+            path,
+            ".".join([f"{field} of {name}", *map(str, first["loc"])]),
+            expected=first["msg"],
+            found=repr(first["input"])[:80],
+            remedy=f"see stainscript/methods/{name}/config.py",
+        ) from error
 
 
 def load(name: str) -> Any:

@@ -10,10 +10,12 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from stainscript.artifacts.stores import read_checkpoint, write_checkpoint
-from stainscript.batches.batch import SpotBatch
+from stainscript.batches.batch import SpotBatch, join
 from stainscript.errors import DataContractError
 from stainscript.training.run import FitReport, RunContext
 from stainscript.types import Panel, Space, Target, canonical_json
+
+METADATA = ("method", "config", "spec", "facts", "panel_sha256")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,11 @@ class FitData:
 
     train: SpotBatch
     val: SpotBatch | None = None
+
+    @property
+    def everything(self) -> SpotBatch:
+        """Training and validation spots together: closed-form methods have no use for a validation set."""
+        return self.train if self.val is None else join([self.train, self.val])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +74,7 @@ def save_state(path: str | Path, *, method: str, cfg: Any, spec: ProblemSpec, st
         "config": canonical_json(asdict(cfg)),
         "spec": canonical_json(asdict(spec)),
         "facts": canonical_json(state.facts),
+        "panel_sha256": spec.panel.sha256,
     }
     write_checkpoint(path, state.tensors, metadata)
 
@@ -74,10 +82,10 @@ def save_state(path: str | Path, *, method: str, cfg: Any, spec: ProblemSpec, st
 def load_state(path: str | Path) -> tuple[str, dict[str, Any], ProblemSpec, State]:
     """Read what ``save_state`` wrote: method name, config as a dict, spec, state."""
     tensors, metadata = read_checkpoint(path)
-    missing = {"method", "config", "spec", "facts"} - set(metadata)
+    missing = set(METADATA) - set(metadata)
     if missing:
         raise DataContractError(
-            path, "metadata", expected="method, config, spec, facts", found=f"no {sorted(missing)}", remedy="fit again"
+            path, "metadata", expected=", ".join(METADATA), found=f"no {sorted(missing)}", remedy="fit again"
         )
     raw = json.loads(metadata["spec"])
     panel = {key: tuple(value) if isinstance(value, list) else value for key, value in raw["panel"].items()}
@@ -86,6 +94,14 @@ def load_state(path: str | Path) -> tuple[str, dict[str, Any], ProblemSpec, Stat
         target=Target(**{**raw["target"], "space": Space(raw["target"]["space"])}),
         feature_width=raw["feature_width"],
     )
+    if spec.panel.sha256 != metadata["panel_sha256"]:
+        raise DataContractError(
+            path,
+            "panel_sha256",
+            expected=metadata["panel_sha256"][:12],
+            found=f"{spec.panel.sha256[:12]} for the genes listed",
+            remedy="the checkpoint was changed after it was written; fit again",
+        )
     return (
         metadata["method"],
         json.loads(metadata["config"]),

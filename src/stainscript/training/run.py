@@ -12,13 +12,14 @@ class RunContext:
     """Device, precision, seed and resume of one fit.
 
     ``resume_path`` lies outside the declared outputs, at a name that holds the digest of everything the fit
-    depends on, so a stale file cannot be picked up; the loop removes it on success.
+    depends on, so a stale file cannot be picked up; the stage removes it once the outputs are in place.
     """
 
     name: str  # experiment/fold/seed, for log lines
     seed: int
     accelerator: str = "auto"  # auto, cpu, gpu
     devices: int = 1
+    device_ids: tuple[int, ...] | None = None  # which of the visible GPUs, where a lock chose them
     precision: str = "32-true"
     threads: int = 1
     save_every_s: float = 120.0

@@ -1,0 +1,46 @@
+# Every target works on a fresh machine with Python >= 3.11. The virtual environment is made once, in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+SNAKEMAKE := $(BIN)/snakemake --cores all
+
+.PHONY: demo her2st test lint format bench envs clean
+
+envs: $(STAMP)
+
+$(STAMP): envs/constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable '.[test]'
+	touch $(STAMP)
+
+# The embedded phantom, from raw slides to the table and results/report.html.
+demo: $(STAMP)
+	$(SNAKEMAKE)
+	@cat results/tables/phantom/leaderboard.md
+	@echo "report: results/report.html"
+
+# Real HER2+ sections: make her2st HER2ST=<folder of almaan/her2st>.
+her2st: $(STAMP)
+	@test -n "$(HER2ST)" || { echo "give the folder of almaan/her2st: make her2st HER2ST=/path/to/her2st"; exit 2; }
+	$(SNAKEMAKE) --config 'experiments=[her2st]' 'datasets={her2st: {root: "$(HER2ST)"}}'
+	@cat results/tables/her2st/leaderboard.md
+	@echo "report: results/report.html"
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+clean:
+	rm -rf results .snakemake

@@ -1,0 +1,220 @@
+"""What every raw layout offers, the sheet that lists a cohort's slides, and the choice of a slide's µm per pixel.
+
+A layout is a module file of this package that defines ``files``. It has
+
+- ``files(row, root)``          role → path of the raw files that exist; raises nothing
+- ``missing(row, root)``        why the slide cannot be used here, or ``None``
+- ``expected_files(row, root)`` role → path where the canonical layout puts them, existing or not
+- ``read(row, files, options)`` → ``RawSlide``; the only one of the four that opens a file
+- ``OPTIONS``, ``PLATFORM``, ``PITCH_UM``, ``SPOT_DIAMETER_UM``, ``HAS_EXPRESSION``
+
+Snakemake calls the first three while it parses, so layouts import NumPy, pandas and anndata inside ``read``.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import importlib
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from stainscript.errors import DataContractError, unknown_name
+
+if TYPE_CHECKING:
+    import anndata
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+REQUIRED_COLUMNS = ("slide", "patient", "layout")
+OPTIONAL_COLUMNS = ("mpp", "image", "platform", "condition", "hest_id", "has_expression", "note")
+IMAGE_SUFFIXES = (".tif", ".tiff", ".svs", ".jpg", ".jpeg", ".png")
+MPP_TOLERANCE = 0.05  # sheet and metadata may differ by this share
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+NO_ROOT = "the dataset's root is not set"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawSlide:
+    """What a layout reads: S spots and, where measured, their counts.
+
+    spots: columns spot_id, x_px, y_px (level-0 pixels), grid_row, grid_col, sorted by (grid_row, grid_col);
+    adata: counts (S, G) CSR int32 in the same order with ``var["symbol"]``, or ``None``;
+    grid_mpp: µm per pixel implied by the spot grid, or ``None``.
+    """
+
+    platform: str
+    spot_diameter_um: float | None
+    spots: pd.DataFrame
+    adata: anndata.AnnData | None
+    grid_mpp: float | None
+
+
+def layouts() -> list[str]:
+    """Names of the raw layouts: the modules of this package that define ``files``. Nothing is imported."""
+    return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if _defines_files(p))
+
+
+def load(name: str, *, path: str | Path = "sheet") -> ModuleType:
+    """The layout's module; ``path`` is the file blamed for an unknown name."""
+    if name not in layouts():
+        raise unknown_name(path, "layout", name, layouts())
+    return importlib.import_module(f"stainscript.datasets.{name}")
+
+
+def read_sheet(path: str | Path) -> list[dict[str, str]]:
+    """Rows of a dataset's sheet (TSV), every known column present, absent ones as ``""``.
+
+    Raises ``DataContractError`` for an unknown or missing column, an empty or malformed cell, a slide listed twice
+    and an unknown layout.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataContractError(
+            path, "sheet", expected="a TSV file", found="no such file", remedy="correct the dataset's sheet path"
+        )
+    with path.open(newline="", encoding="utf-8-sig") as handle:
+        lines = [line for line in csv.reader(handle, delimiter="\t") if line]
+    header = [name.strip() for name in lines[0]] if lines else []
+    _check_header(path, header)
+    rows: list[dict[str, str]] = []
+    line_of: dict[str, int] = {}
+    for number, cells in enumerate(lines[1:], start=2):
+        if len(cells) != len(header):
+            raise DataContractError(
+                path,
+                f"line {number}",
+                expected=f"{len(header)} cells",
+                found=f"{len(cells)} cells",
+                remedy="separate the cells by tabs, one for each column",
+            )
+        row = dict.fromkeys((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS), "")
+        row |= {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+        _check_row(path, number, row)
+        first = line_of.setdefault(row["slide"], number)
+        if first != number:
+            raise DataContractError(
+                path,
+                "slide",
+                expected="every slide once",
+                found=f"{row['slide']!r} in lines {first} and {number}",
+                remedy="remove one of the two lines",
+            )
+        rows.append(row)
+    if not rows:
+        raise DataContractError(path, "rows", expected="at least one slide", found="none", remedy="list the slides")
+    return rows
+
+
+def has_expression(row: Mapping[str, str]) -> bool:
+    """Whether the slide brings counts: the sheet may say ``false``, and some layouts never do."""
+    return load(row["layout"]).HAS_EXPRESSION and row.get("has_expression", "") != "false"
+
+
+def checked_options(layout: ModuleType, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The layout's options over its defaults; raises for an unknown name or a value of another type."""
+    name = layout.__name__.rsplit(".", 1)[-1]
+    for key, value in options.items():
+        if key not in layout.OPTIONS:
+            raise unknown_name("config", f"datasets.options of {name}", key, layout.OPTIONS)
+        default = layout.OPTIONS[key]
+        kinds = (int, float) if isinstance(default, float) else (type(default),)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and not isinstance(default, bool)):
+            raise DataContractError(
+                "config",
+                f"datasets.options.{key}",
+                expected=f"a value like {default!r}",
+                found=repr(value),
+                remedy="correct the option",
+            )
+    return {**layout.OPTIONS, **options}
+
+
+def named_image(row: Mapping[str, str], folders: Iterable[Path]) -> Path | None:
+    """The sheet's ``image``: absolute, or relative to the first of ``folders`` that has it; ``None`` if absent."""
+    candidates = [folder / row["image"] for folder in folders]  # an absolute name replaces the folder
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Image files directly in ``folder``, sorted."""
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+
+
+def settle_mpp(
+    *, sheet: str, metadata: float | None, grid: float | None, image: str | Path, slide: str
+) -> tuple[float, str]:
+    """µm per level-0 pixel and its source: the sheet before the image's metadata before the spot grid.
+
+    Raises ``DataContractError`` when there is none, and when sheet and metadata differ by more than 5 %.
+    """
+    stated = float(sheet) if sheet else None
+    if stated is not None and metadata is not None and abs(stated - metadata) > MPP_TOLERANCE * metadata:
+        raise DataContractError(
+            image,
+            "mpp",
+            expected=f"{metadata:.4g} µm per pixel (the image's metadata) within {MPP_TOLERANCE:.0%}",
+            found=f"{stated:.4g} in the sheet's column mpp of slide {slide}",
+            remedy="correct the sheet's column mpp or empty it; if the metadata are wrong, remove them from the image",
+        )
+    for value, source in ((stated, "sheet"), (metadata, "metadata"), (grid, "spot grid")):
+        if value is not None:
+            if grid is not None and abs(value - grid) > MPP_TOLERANCE * grid:
+                logger.warning("%s: mpp %.4g (%s), but the spot grid implies %.4g", slide, value, source, grid)
+            return value, source
+    raise DataContractError(
+        image,
+        "mpp",
+        expected="µm per pixel from the sheet, the image's metadata or the spot grid",
+        found="none of the three",
+        remedy=f"fill the sheet's column mpp for slide {slide}",
+    )
+
+
+def _defines_files(path: Path) -> bool:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return any(isinstance(node, ast.FunctionDef) and node.name == "files" for node in tree.body)
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    known = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
+    for name in header:
+        if name not in known:
+            raise unknown_name(path, "columns", name, known)
+    twice = sorted({name for name in header if header.count(name) > 1})
+    absent = [name for name in REQUIRED_COLUMNS if name not in header]
+    if twice or absent:
+        found = f"{twice[0]} twice" if twice else f"no {absent[0]}"
+        raise DataContractError(
+            path, "columns", expected=f"{', '.join(known)}, each once", found=found, remedy="correct the first line"
+        )
+
+
+def _check_row(path: Path, number: int, row: Mapping[str, str]) -> None:
+    def refuse(column: str, expected: str, remedy: str) -> DataContractError:
+        found = repr(row[column]) if row[column] else "an empty cell"
+        return DataContractError(path, f"{column}, line {number}", expected=expected, found=found, remedy=remedy)
+
+    if not NAME.match(row["slide"]):
+        raise refuse("slide", "letters, digits, _ and -", "give the slide a name that can stand in a path")
+    if not row["patient"]:
+        raise refuse("patient", "the donor's name", "name the patient: folds keep patients apart by it")
+    if row["layout"] not in layouts():
+        raise unknown_name(path, f"layout, line {number}", row["layout"], layouts())
+    if row["mpp"]:
+        try:
+            plausible = 0 < float(row["mpp"]) < 100
+        except ValueError:
+            plausible = False
+        if not plausible:
+            raise refuse("mpp", "µm per pixel, a number above 0 and below 100", "correct the cell or empty it")
+    if row["has_expression"] not in ("", "true", "false"):
+        raise refuse("has_expression", "true, false or empty", "correct the cell")

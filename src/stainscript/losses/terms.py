@@ -1,0 +1,15 @@
+"""The record that every loss returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossTerms:
+    """``total`` is differentiated; ``parts`` are the named, unweighted terms that the history shows. All are scalars."""
+
+    total: Tensor
+    parts: dict[str, Tensor] = field(default_factory=dict)

@@ -1,0 +1,116 @@
+"""A run that is killed at any moment goes on with the same command and ends with the same bytes."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stainscript.artifacts.stores import open_store
+
+pytestmark = pytest.mark.workflow
+
+KINDS = {"patches/*/*/*": "patches", "features/*/*/*/*": "features", "predictions/*/*/*/*": "predictions"}
+
+
+def small(config: dict) -> None:
+    """Few jobs, all kinds of them: three methods, one of which trains."""
+    config["methods"]["mlp"]["options"] = {"epochs": 4, "patience": 4}
+
+
+@pytest.fixture
+def space(phantom_run, tmp_path: Path):
+    """A fresh folder whose sources name three methods."""
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    for name in ("Snakefile", "workflow", "src", "envs", "profiles"):
+        path = phantom_run.repository / name
+        (shutil.copytree if path.is_dir() else shutil.copy2)(path, sources / name)
+    experiment = sources / "workflow/experiments/phantom.yaml"
+    chosen = yaml.safe_load(experiment.read_text())
+    chosen["grids"] = [{**chosen["grids"][1], "methods": ["mean", "ridge", "mlp"], "unmeasured": False}]
+    experiment.write_text(yaml.safe_dump(chosen))
+
+    def make(name: str):
+        folder = tmp_path / name
+        folder.mkdir()
+        made = type(phantom_run)(folder, sources)
+        shutil.copy(phantom_run.folder / "config.yaml", folder)
+        made.configure(small)
+        return made
+
+    return make
+
+
+def test_ten_kills_leave_the_metrics_of_an_uninterrupted_run(space, require_tool) -> None:
+    whole = space("whole")
+    started = time.monotonic()
+    whole.snakemake()
+    duration = time.monotonic() - started
+
+    broken = space("broken")
+    moments = random.Random(0)
+    survived = 0
+    for _ in range(10):
+        process = subprocess.Popen(
+            broken.command(),
+            cwd=broken.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            process.wait(timeout=moments.uniform(0.05, 0.3) * duration)
+        except subprocess.TimeoutExpired:
+            kill_group(process)
+            survived += 1
+        assert_stores_complete(broken.folder / "results")
+    assert survived >= 3, "the run ended before it could be killed"
+    broken.snakemake()
+    assert broken.metrics().keys() == whole.metrics().keys()
+    assert [name for name, found in broken.metrics().items() if found != whole.metrics()[name]] == []
+    assert list((broken.folder / "results").rglob("*.partial-*")) == []
+
+
+def test_a_second_run_in_the_same_folder_is_refused(space) -> None:
+    first = space("locked")
+    process = subprocess.Popen(
+        first.command(), cwd=first.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        lock = first.folder / ".snakemake/stainscript.lock"
+        wait_for(lambda: lock.is_file() and lock.read_text() == str(process.pid))
+        refused = first.snakemake(check=False)
+    finally:
+        kill_group(process)
+    assert refused.returncode != 0
+    assert "expected no other run in this folder" in refused.stdout + refused.stderr
+    assert first.counts()["tabulate"] == 1  # the lock died with its process
+
+
+def kill_group(process: subprocess.Popen) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def wait_for(condition, limit_s: float = 60) -> None:
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def assert_stores_complete(results: Path) -> None:
+    for pattern, kind in KINDS.items():
+        for folder in results.glob(pattern):
+            if not folder.name.startswith(".partial-"):
+                store = open_store(folder, kind)
+                for name in store.manifest["arrays"]:
+                    _ = store[name]  # compares the digest

@@ -1,0 +1,71 @@
+# Predictions and the test slides' expression -> metrics/ -> tables/, report.html.
+
+
+rule score:
+    input:
+        predictions=lambda w: plan.score_files(w)["predictions"],
+        expression=lambda w: plan.score_files(w)["expression"],
+        panel=lambda w: plan.score_files(w)["panel"],
+    output:
+        slides="results/metrics/{experiment}/fold{fold}/seed{seed}/slides.parquet",
+        genes="results/metrics/{experiment}/fold{fold}/seed{seed}/genes.parquet",
+        maps="results/metrics/{experiment}/fold{fold}/seed{seed}/maps.parquet",
+    log:
+        "results/logs/score/{experiment}.fold{fold}.seed{seed}.log",
+    benchmark:
+        "results/benchmarks/score/{experiment}.fold{fold}.seed{seed}.jsonl"
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=20,
+    params:
+        made=plan.score_params,
+        env=plan.environment("train"),
+    script:
+        "../scripts/score.py"
+
+
+rule tabulate:
+    input:
+        slides=lambda w: plan.metrics(chosen=w.chosen),
+        genes=lambda w: plan.metrics(chosen=w.chosen, kind="genes"),
+    output:
+        tsv="results/tables/{chosen}/leaderboard.tsv",
+        md="results/tables/{chosen}/leaderboard.md",
+        tex="results/tables/{chosen}/leaderboard.tex",
+    log:
+        "results/logs/tabulate/{chosen}.log",
+    benchmark:
+        "results/benchmarks/tabulate/{chosen}.jsonl"
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 2000 * attempt,
+        runtime=20,
+    params:
+        made=plan.table_params,
+        env=plan.environment("report"),
+    script:
+        "../scripts/tabulate.py"
+
+
+rule write_report:
+    input:
+        **plan.report_files(),
+    output:
+        report("results/report.html", caption="../report/report.rst", category="Results"),
+    log:
+        "results/logs/write_report/report.log",
+    benchmark:
+        "results/benchmarks/write_report/report.jsonl"
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=20,
+    params:
+        made=plan.report_params(),
+        env=plan.environment("report"),
+    script:
+        "../scripts/write_report.py"
