@@ -5,3 +5,13 @@ min_version("9.27")
 
 
 include: "workflow/Snakefile"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.everything.input,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import secrets
 import shutil
@@ -44,14 +45,14 @@ JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
 SchedulerType=sched/backfill
-SchedulerParameters=batch_sched_delay=0,sched_interval=1
+SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 ReturnToService=2
 MinJobAge=3600
 SlurmdParameters=config_overrides
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory={memory_mb} Gres=gpu:1 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=64000 Gres=gpu:1 State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 GPU = "Name=gpu Count=1 File=/dev/null\n"  # a device that every machine has: SLURM counts it, no job touches it
@@ -64,6 +65,7 @@ class Cluster:
 
     folder: Path
     environment: dict[str, str]
+    quick: tuple[str, ...] = ("--slurm-init-seconds-before-status-checks", "4", "--latency-wait", "5")
 
     def run(self, *command: str) -> str:
         """Standard output of a SLURM command."""
@@ -76,52 +78,57 @@ class Cluster:
         jobs = [dict(f.split("=", 1) for f in line.split() if "=" in f) for line in lines if line.startswith("JobId=")]
         return sorted(jobs, key=lambda job: int(job["JobId"]))
 
+    def logs(self) -> str:
+        """The last lines of the daemons' logs, for the message of a failed test."""
+        paths = sorted([*self.folder.glob("*.log"), *self.folder.glob("*.out")])
+        return "\n".join(f"--- {path.name}\n{path.read_text()[-2000:]}" for path in paths)
+
 
 @pytest.fixture(scope="session")
 def slurm(require_tool: Callable[[str], str]) -> Iterator[Cluster]:
     """A running one-node cluster on loopback; the session's end stops exactly the processes started here."""
-    munged, controller, node = (require_tool(name) for name in ("munged", "slurmctld", "slurmd"))
-    for client in ("sbatch", "srun", "squeue", "scontrol", "sinfo"):
-        require_tool(client)
+    munged, controller, node, srun = (require_tool(name) for name in ("munged", "slurmctld", "slurmd", "srun"))
     folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))  # short: a socket's path has 108 bytes at most
     cluster = Cluster(folder=folder, environment=_environment(folder))
-    _write_configuration(folder)
+    _write_configuration(folder, srun)
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        stack.enter_context(_daemon(folder, cluster, munged, *_munge_options(folder)))
-        _wait_until((folder / "munge.socket").exists, "munged opens its socket", folder)
-        stack.enter_context(_daemon(folder, cluster, controller, "-D", "-i", "-f", str(folder / "slurm.conf")))
-        stack.enter_context(_daemon(folder, cluster, node, "-D", "-f", str(folder / "slurm.conf")))
-        _wait_until(lambda: _node_is_idle(cluster), "the node is idle", folder)
+        stack.enter_context(_daemon(cluster, munged, *_munge_options(folder)))
+        _wait_until((folder / "munge.socket").exists, "munged opens its socket", cluster)
+        stack.enter_context(_daemon(cluster, controller, "-D", "-i", "-f", str(folder / "slurm.conf")))
+        stack.enter_context(_daemon(cluster, node, "-D", "-f", str(folder / "slurm.conf")))
+        _wait_until(lambda: _node_is_idle(cluster), "the node is idle", cluster)
+        stack.callback(_end_jobs, cluster)
         yield cluster
 
 
 def _environment(folder: Path) -> dict[str, str]:
     """This process's environment with SLURM pointed at ``folder`` and the tests' interpreter first on PATH."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH", "SRUN"))}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    path = os.pathsep.join([str(folder / "bin"), str(Path(sys.executable).parent), kept["PATH"]])
     return kept | {"PATH": path, "SLURM_CONF": str(folder / "slurm.conf"), "OMP_NUM_THREADS": "1"}
 
 
-def _write_configuration(folder: Path) -> None:
-    for name in ("state", "spool"):
+def _write_configuration(folder: Path, srun: str) -> None:
+    for name in ("state", "spool", "bin"):
         (folder / name).mkdir()
     controller_port, node_port = _free_ports(2)
-    import getpass
-
     text = CONFIGURATION.format(
         folder=folder,
         host=socket.gethostname().split(".")[0],
         user=getpass.getuser(),
         controller_port=controller_port,
         node_port=node_port,
-        memory_mb=64_000,
     )
     (folder / "slurm.conf").write_text(text)
     (folder / "gres.conf").write_text(GPU)
     key = folder / "munge.key"
     key.write_bytes(secrets.token_bytes(128))
     key.chmod(0o400)
+    # The executor plugin drops SLURM_CONF before it calls srun, as a site's own configuration is in its usual place.
+    wrapper = folder / "bin" / "srun"
+    wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {srun} "$@"\n')
+    wrapper.chmod(0o755)
 
 
 def _munge_options(folder: Path) -> list[str]:
@@ -140,8 +147,8 @@ def _free_ports(n: int) -> list[int]:
 
 
 @contextmanager
-def _daemon(folder: Path, cluster: Cluster, program: str, *arguments: str) -> Iterator[None]:
-    with (folder / f"{Path(program).name}.out").open("wb") as out:
+def _daemon(cluster: Cluster, program: str, *arguments: str) -> Iterator[None]:
+    with (cluster.folder / f"{Path(program).name}.out").open("wb") as out:
         process = subprocess.Popen([program, *arguments], env=cluster.environment, stdout=out, stderr=out)
     try:
         yield
@@ -154,16 +161,21 @@ def _daemon(folder: Path, cluster: Cluster, program: str, *arguments: str) -> It
             process.wait()
 
 
+def _end_jobs(cluster: Cluster) -> None:
+    """Cancel what a failed test left behind, while there is still a daemon that ends its processes."""
+    cluster.run("scancel", "--user", getpass.getuser())
+    _wait_until(lambda: cluster.run("squeue", "--noheader") == "", "no job is left", cluster)
+
+
 def _node_is_idle(cluster: Cluster) -> bool:
     command = ["sinfo", "--noheader", "--format=%T"]
     answer = subprocess.run(command, env=cluster.environment, capture_output=True, text=True, timeout=30, check=False)
     return answer.stdout.strip() == "idle"
 
 
-def _wait_until(true: Callable[[], bool], what: str, folder: Path) -> None:
+def _wait_until(true: Callable[[], bool], what: str, cluster: Cluster) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not true():
         if time.monotonic() > deadline:
-            logs = "\n".join(f"--- {p.name}\n{p.read_text()[-2000:]}" for p in folder.glob("*.[lo][ou][gt]"))
-            pytest.fail(f"waited {DEADLINE_S} s until {what}\n{logs}")
+            pytest.fail(f"waited {DEADLINE_S} s until {what}\n{cluster.logs()}")
         time.sleep(0.1)

@@ -64,7 +64,7 @@ class Workspace:
     def plan(self, *arguments: str) -> list[Job]:
         """The jobs that would run now."""
         done = self.snakemake("--dry-run", *arguments)
-        return [job for job in parse_jobs(done.stdout + done.stderr) if job.rule not in {"all", "tables"}]
+        return [job for job in parse_jobs(done.stdout + done.stderr) if job.rule not in {"all", "everything", "tables"}]
 
     def counts(self, *arguments: str) -> Counter[str]:
         return Counter(job.rule for job in self.plan(*arguments))

@@ -28,7 +28,7 @@ def load_slides(
 
     slides: one mapping each with ``slide``, the paths ``info`` and ``spots``, and optionally ``patient`` (compared with
     the stored one), ``features`` (view → folders of feature stores; several encoders are concatenated in that order),
-    ``expression`` (h5ad of counts that becomes the target) and ``answers`` (h5ad that becomes the answers of a control).
+    ``expression`` (h5ad of counts, made the target) and ``answers`` (h5ad, made the answers of a control).
     gene_ids (G) and target say what is read from the h5ad files; both may be left out where no slide has any.
     Raises ``DataContractError`` where ids disagree, a feature is not finite, or a spot of ours has no answers.
     """

@@ -18,9 +18,7 @@ class Sampler(Protocol):
     That makes a resumed fit see exactly the batches of an uninterrupted one.
     """
 
-    def epoch(
-        self, spots: SpotBatch, *, rng: np.random.Generator, rank: int = 0, world: int = 1
-    ) -> list[np.ndarray]:
+    def epoch(self, spots: SpotBatch, *, rng: np.random.Generator, rank: int = 0, world: int = 1) -> list[np.ndarray]:
         """One epoch's batches for process ``rank`` of ``world``; every process gets equally many, none empty."""
         ...
 

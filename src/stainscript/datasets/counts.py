@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import anndata
 import numpy as np
@@ -15,6 +17,11 @@ from stainscript.errors import DataContractError
 
 ENSEMBL_VERSION = re.compile(r"^(ENS[A-Z]*G\d{11})\.\d+")
 LARGEST = np.iinfo(np.int32).max
+
+
+def open_text(path: Path) -> TextIO:
+    """A text file, plain or gzip by its suffix, to be closed by the caller."""
+    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
 
 
 def without_version(gene_ids: Sequence[str]) -> np.ndarray:
@@ -75,16 +82,15 @@ def checked_counts(
     counts.eliminate_zeros()
     symbols = gene_ids if symbols is None else np.asarray(symbols, dtype=object)
     symbols = np.where(symbols == "", gene_ids, symbols)
-    adata = anndata.AnnData(
+    return anndata.AnnData(
         counts, obs=pd.DataFrame(index=pd.Index(spot_ids)), var=pd.DataFrame({"symbol": symbols}, index=gene_ids)
     )
-    return adata
 
 
 def _check_values(matrix: sparse.csr_matrix, path: str | Path, spot_ids: np.ndarray, gene_ids: np.ndarray) -> None:
     values = matrix.data
     if np.issubdtype(values.dtype, np.floating):
-        faults = {"NaN": ~np.isfinite(values), "a fraction": values != np.rint(values)}
+        faults = {"NaN or infinity": ~np.isfinite(values), "a fraction": values != np.rint(values)}
     else:
         faults = {}
     faults |= {"a negative number": values < 0, "a number above 2³¹ − 1": values > LARGEST}

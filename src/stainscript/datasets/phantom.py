@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,8 +57,11 @@ PITCH_UM = {"visium": 100.0, "legacy_st": 200.0, "wsi": 100.0}
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """seed: of everything; spots: ``full`` (310 to 470 a slide) or ``tiny`` (about 80, 120 genes, coarser pixels);
-    n_genes: size of the gene table, ``None`` for all (``tiny``: 120)."""
+    """How much to draw.
+
+    seed: of everything; spots: ``full`` (299 to 472 a slide) or ``tiny`` (about 80, coarser pixels); n_genes: size of
+    the gene table, ``None`` for all of them (with ``tiny``: for 120).
+    """
 
     seed: int = 0
     spots: Literal["full", "tiny"] = "full"
@@ -96,27 +99,23 @@ def draw(*, slide: str, options: Options, out: Path) -> None:
     """
     if slide not in SLIDES:
         raise unknown_name("phantom", "slide", slide, SLIDES)
-    spec, tiny = SLIDES[slide], options.spots == "tiny"
-    mpp = TINY_MPP[spec.layout] if tiny else spec.mpp
-    grid, xy_um = _lattice(spec, TINY_SIZE if tiny else spec.size)
-    if spec.layout == "legacy_st":
-        off = _rng(options, slide, "registration").normal(0, REGISTRATION_SD, size=xy_um.shape)
-        off = np.clip(off, -0.1, 0.1)
-        registered = grid[:, ::-1] + off
-        xy_um = xy_um + off * PITCH_UM[spec.layout]
-    size_um = np.ceil((xy_um.max(axis=0) + MARGIN_UM) / mpp / 16) * 16 * mpp
+    spec = SLIDES[slide] if options.spots == "full" else _tiny(SLIDES[slide])
+    grid, off = _places(spec, _rng(options, slide, "registration"))
+    xy_um = _centres(spec, grid, off)
+    size_um = np.ceil((xy_um.max(axis=0) + MARGIN_UM) / spec.mpp / 16) * 16 * spec.mpp
     tissue, under = grow_tissue(
         _rng(options, slide, "tissue"), width_um=size_um[0], height_um=size_um[1], lattice_um=xy_um, covered=COVERED
     )
     stain = Stain.drawn(_rng(options, spec.patient, "stain"))
-    image = render(_rng(options, slide, "image"), tissue=tissue, mpp=mpp, stain=stain)
+    image = render(_rng(options, slide, "image"), tissue=tissue, mpp=spec.mpp, stain=stain)
     if spec.layout == "wsi":
-        phantom_files.write_pyramid(out / f"{slide}.tif", image, mpp=mpp)
+        phantom_files.write_pyramid(out / f"{slide}.tif", image, mpp=spec.mpp)
         return
-    genes = phantom_counts.draw_genes(options.seed, n_genes=options.n_genes or (TINY_GENES if tiny else None))
     has_counts = under.copy()
     if spec.layout == "legacy_st":  # a selected place whose counts are missing, as in real sections
         has_counts[np.flatnonzero(under)[int(under.sum()) // 3]] = False
+    few = TINY_GENES if options.spots == "tiny" else None
+    genes = phantom_counts.draw_genes(options.seed, n_genes=options.n_genes or few)
     expected = phantom_counts.expected_counts(
         _rng(options, slide, "expected"),
         genes=genes,
@@ -135,24 +134,23 @@ def draw(*, slide: str, options: Options, out: Path) -> None:
         spot_ids = barcodes[has_counts]
         phantom_files.write_space_ranger(
             out / "outs",
-            mpp=mpp,
+            mpp=spec.mpp,
             release=spec.release,
             barcodes=barcodes,
             in_tissue=under,
             grid=grid,
-            xy_px=xy_um / mpp,
+            xy_px=xy_um / spec.mpp,
             **common,
         )
     else:
         spot_ids = phantom_files.legacy_spot_ids(grid[has_counts])
-        order = _rng(options, slide, "row order").permutation(len(spot_ids))
         phantom_files.write_legacy_st(
             out / "data",
             grid=grid[under],
-            registered=registered[under],
-            xy_px=xy_um[under] / mpp,
+            registered=(grid[:, ::-1] + off)[under],
+            xy_px=xy_um[under] / spec.mpp,
             has_counts=has_counts[under],
-            order=order,
+            order=_rng(options, slide, "row order").permutation(len(spot_ids)),
             **common,
         )
     phantom_files.write_truth(
@@ -170,13 +168,20 @@ def _rng(options: Options, *names: str) -> np.random.Generator:
     return seeds.generator(options.seed, "phantom", *names)
 
 
-def _lattice(spec: SlideSpec, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """All capture places in (row, column) order: grid (P, 2) and centres in µm (P, 2) x, y."""
-    rows, columns = (a.ravel() for a in np.indices(size))
-    pitch_um = PITCH_UM[spec.layout]
+def _tiny(spec: SlideSpec) -> SlideSpec:
+    return replace(spec, size=TINY_SIZE, mpp=TINY_MPP[spec.layout])
+
+
+def _places(spec: SlideSpec, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """All capture places by (row, column): grid (P, 2), and how far each lies off it, (P, 2) x, y in pitches."""
+    rows, columns = (a.ravel() for a in np.indices(spec.size))
     if spec.layout == "legacy_st":
-        grid = np.stack([rows, columns], axis=1) + GRID_ORIGIN
-        return grid, MARGIN_UM + pitch_um * np.stack([columns, rows], axis=1).astype(float)
-    odd = rows % 2  # Visium: odd rows lie half a pitch to the right and have odd columns
-    x_um, y_um = MARGIN_UM + pitch_um * (columns + 0.5 * odd), MARGIN_UM + pitch_um * np.sqrt(0.75) * rows
-    return np.stack([rows, 2 * columns + odd], axis=1), np.stack([x_um, y_um], axis=1)
+        off = np.clip(rng.normal(0, REGISTRATION_SD, size=(rows.size, 2)), -0.1, 0.1)
+        return np.stack([rows, columns], axis=1) + GRID_ORIGIN, off
+    return np.stack([rows, 2 * columns + rows % 2], axis=1), np.zeros((rows.size, 2))  # odd rows have odd columns
+
+
+def _centres(spec: SlideSpec, grid: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """Centres (P, 2) x, y in µm: square lattice for legacy ST, for Visium hexagonal with two columns a pitch."""
+    steps = grid - GRID_ORIGIN if spec.layout == "legacy_st" else grid * (np.sqrt(0.75), 0.5)
+    return MARGIN_UM + PITCH_UM[spec.layout] * (steps[:, ::-1] + off)

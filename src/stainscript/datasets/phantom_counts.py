@@ -15,9 +15,10 @@ PATCH_UM = 112.0  # what counts as the spot's own patch: the default view
 OWN = ("tumour", "immune", "necrosis", "fat", "proliferating")  # spans the patch activities: shares sum to the tissue
 AROUND_UM = (75.0, 300.0)  # what counts as its surroundings: inner and outer radius
 UNSEEN_SCALE_UM = 450.0  # the unseen fields are smooth, so that they look like biology
+DEPTH_SCALE_UM = 600.0
 HIDDEN_FIELDS = 8  # unseen part of the patch genes: no real gene follows the picture alone
-EFFECT = {"patch": 2.4, "region": 0.70, "nowhere": 0.70}  # log-fold per unit of activity (region, nowhere: per SD)
-HIDDEN_EFFECT = 0.40
+EFFECT = {"patch": 1.9, "region": 0.70, "nowhere": 0.70}  # log-fold per unit of activity (region, nowhere: per SD)
+HIDDEN_EFFECT = 0.70
 PATIENT_EFFECT = 0.25
 PLATFORM_EFFECT = 0.20
 DEPTH = {"visium": 9000.0, "legacy_st": 6000.0}  # median counts of a spot over the full gene table
@@ -43,7 +44,7 @@ def draw_genes(seed: int, *, n_genes: int | None) -> Genes:
     kind = np.array([kind for _, kind in table.values()])
     raw = np.exp(rng.normal(0, 0.9, size=len(table)))
     effect = np.array([EFFECT[k] for k in kind]) * rng.uniform(0.7, 1.3, size=len(table))
-    dispersion = np.exp(rng.normal(np.log(0.12), 0.5, size=len(table)))
+    dispersion = np.exp(rng.normal(np.log(0.15), 0.5, size=len(table)))
     hidden = rng.normal(0, HIDDEN_EFFECT / np.sqrt(HIDDEN_FIELDS), size=(len(table), HIDDEN_FIELDS))
     hidden *= (kind == "patch")[:, None]
     chosen = set(choose_symbols(n_genes))
@@ -109,35 +110,35 @@ def unseen_activities(
 def expected_counts(
     rng: np.random.Generator, *, genes: Genes, tissue: Tissue, xy_um: np.ndarray, patient: str, platform: str, seed: int
 ) -> np.ndarray:
-    """Mean count of each spot and gene, (S, G) float64.
+    """Mean count of each spot and gene, (S, G) float64; xy_um: (S, 2) spot centres, x, y.
 
     Each spot's depth is spread over the genes. Depth is log-normal with a smooth part and has nothing to do with the
     image, and the shares of region and nowhere genes do not react to the others': both would otherwise tell, through
     the library size, what is meant to be unseen. Patch genes make up the rest of the depth.
     """
+
+    def unseen(scale_um: float) -> np.ndarray:
+        return sample_field(smooth_noise(rng, shape=tissue.outline.shape, scale_um=scale_um), xy_um)
+
     own = patch_activities(tissue, xy_um)
     own_matrix = np.stack([own[name] for name in OWN], axis=1)
     around = around_activities(tissue, xy_um, own=own_matrix)
     seen = np.concatenate([_quadratic(own_matrix), np.stack(list(around.values()), axis=1)], axis=1)
     activities = own | around | unseen_activities(rng, tissue, xy_um, seen=seen)
-    per_programme = {
-        name: sum(weight * activities[driver] for driver, weight in p.drivers.items()) for name, p in PROGRAMMES.items()
-    }
-    activity = np.stack([per_programme[name] for name in genes.programme], axis=1)  # (S, G)
-    shape = tissue.outline.shape
-    fields = (smooth_noise(rng, shape=shape, scale_um=UNSEEN_SCALE_UM) for _ in range(HIDDEN_FIELDS))
-    hidden = np.stack([sample_field(f, xy_um) for f in fields], axis=1)  # (S, HIDDEN_FIELDS)
-    batch = _batch(seed, genes, "patient", patient, PATIENT_EFFECT) + _batch(
-        seed, genes, "platform", platform, PLATFORM_EFFECT
-    )
-    visible = genes.kind == "patch"
-    share = genes.abundance * np.exp(genes.effect * activity + hidden @ genes.hidden.T + batch)
-    share[:, ~visible] /= np.exp(0.5 * genes.effect**2)[~visible]  # a log-normal's mean, so that the mean share holds
-    rest = genes.abundance.sum() - share[:, ~visible].sum(axis=1, keepdims=True)
-    share[:, visible] *= np.maximum(rest, 0.2 * genes.abundance.sum()) / share[:, visible].sum(axis=1, keepdims=True)
-    depth_field = _standard(_without(sample_field(smooth_noise(rng, shape=shape, scale_um=600), xy_um), seen))
-    depth = DEPTH[platform] * np.exp(0.20 * depth_field + rng.normal(0, 0.25, size=len(xy_um)) + rng.normal(0, 0.15))
-    return depth[:, None] * share
+    hidden = np.stack([unseen(UNSEEN_SCALE_UM) for _ in range(HIDDEN_FIELDS)], axis=1)
+    log_fold = genes.effect * _per_gene(activities, genes) + hidden @ genes.hidden.T
+    log_fold += _batch(seed, genes, "patient", patient, PATIENT_EFFECT)
+    log_fold += _batch(seed, genes, "platform", platform, PLATFORM_EFFECT)
+    # Rounded, so that the last bits of a linear-algebra library and its threads cannot reach the files.
+    share = genes.abundance * np.exp(np.round(log_fold, 6))
+    patch = genes.kind == "patch"
+    share[:, ~patch] /= np.exp(0.5 * genes.effect**2)[~patch]  # so that the mean over spots is the abundance
+    rest = genes.abundance.sum() - share[:, ~patch].sum(axis=1, keepdims=True)
+    rest = np.maximum(rest, 0.2 * genes.abundance.sum())
+    share[:, patch] *= rest / share[:, patch].sum(axis=1, keepdims=True)
+    smooth_depth = np.round(_standard(_without(unseen(DEPTH_SCALE_UM), seen)), 6)
+    log_depth = 0.20 * smooth_depth + rng.normal(0, 0.25, size=len(xy_um)) + rng.normal(0, 0.15)
+    return DEPTH[platform] * np.exp(log_depth)[:, None] * share
 
 
 def draw_counts(rng: np.random.Generator, expected: np.ndarray, *, dispersion: np.ndarray) -> np.ndarray:
@@ -146,13 +147,20 @@ def draw_counts(rng: np.random.Generator, expected: np.ndarray, *, dispersion: n
     return rng.poisson(rate).astype(np.int32)
 
 
+def _per_gene(activities: dict[str, np.ndarray], genes: Genes) -> np.ndarray:
+    """(S, G): the activity of each gene's programme."""
+    of = {
+        name: sum(weight * activities[driver] for driver, weight in programme.drivers.items())
+        for name, programme in PROGRAMMES.items()
+    }
+    return np.stack([of[name] for name in genes.programme], axis=1)
+
+
 def _batch(seed: int, genes: Genes, what: str, name: str, spread: float) -> np.ndarray:
     """Log-scale offsets (G,) of a patient or platform, the same on all its slides and for any size of gene table."""
     table = list(programme_of())
-    drawn = dict(
-        zip(table, seeds.generator(seed, "phantom", what, name).normal(0, spread, size=len(table)), strict=True)
-    )
-    return np.array([drawn[symbol] for symbol in genes.symbols])
+    drawn = seeds.generator(seed, "phantom", what, name).normal(0, spread, size=len(table))
+    return drawn[np.isin(table, genes.symbols)]
 
 
 def _quadratic(values: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
 import math
@@ -17,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import io, sparse
 
-from stainscript.datasets.counts import checked_counts
+from stainscript.datasets.counts import checked_counts, open_text
 from stainscript.errors import DataContractError
 
 logger = logging.getLogger(__name__)
@@ -52,9 +51,9 @@ def read_matrix(files: Mapping[str, Path]) -> anndata.AnnData:
 def read_positions(path: str | Path) -> pd.DataFrame:
     """All array positions: columns as Space Ranger 2 names them; version 1 writes the same without a header."""
     path = Path(path)
-    with path.open(encoding="utf-8") as handle:
-        has_header = handle.readline().startswith("barcode,")
     try:
+        with path.open(encoding="utf-8") as handle:
+            has_header = handle.readline().startswith("barcode,")
         frame = pd.read_csv(path, header=0 if has_header else None, dtype={0: str, "barcode": str})
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise _positions_error(path, "rows", "a complete table", error) from error
@@ -170,8 +169,7 @@ def _from_mtx(files: Mapping[str, Path]) -> tuple[Any, ...]:
 
 
 def _lines(path: Path) -> list[list[str]]:
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as handle:
+    with open_text(path) as handle:
         return [line.rstrip("\r\n").split("\t") for line in handle if line.strip()]
 
 

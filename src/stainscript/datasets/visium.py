@@ -25,15 +25,14 @@ MATRIX = "filtered_feature_bc_matrix"
 
 
 def files(row: Mapping[str, str], root: str | Path | None) -> dict[str, Path]:
-    """Roles ``matrix`` (.h5, or .mtx with ``barcodes`` and ``features``), ``positions``, ``scalefactors``, ``image``."""
+    """Roles ``matrix`` (.h5, or .mtx with ``barcodes``, ``features``), ``positions``, ``scalefactors``, ``image``."""
     if root is None:
         return {}
     folder = _folder(row, Path(root))
     spatial = folder / "spatial"
-    positions = (spatial / "tissue_positions.csv", spatial / "tissue_positions_list.csv")
     roles = {
         **(_matrix_files(folder) if base.has_expression(row) else {}),
-        "positions": next((p for p in positions if p.is_file()), None),
+        "positions": _positions(spatial),
         "scalefactors": spatial / "scalefactors_json.json",
         "image": _image(row, Path(root), folder),
     }
@@ -83,6 +82,7 @@ def read(row: Mapping[str, str], files: Mapping[str, str | Path], options: Mappi
 
     chosen = base.checked_options(sys.modules[__name__], options)
     paths = {role: Path(path) for role, path in files.items()}
+    paths["positions"] = _positions(paths["positions"].parent)  # a generated slide's version is known only now
     positions = spaceranger.read_positions(paths["positions"])
     grid_mpp = spaceranger.grid_mpp(positions, pitch_um=PITCH_UM)
     if grid_mpp is None and "scalefactors" in paths:
@@ -103,6 +103,12 @@ def read(row: Mapping[str, str], files: Mapping[str, str | Path], options: Mappi
 def _folder(row: Mapping[str, str], root: Path) -> Path:
     own = root / row["slide"]
     return own / "outs" if (own / "outs").is_dir() else own
+
+
+def _positions(spatial: Path) -> Path:
+    """The positions file: Space Ranger 2's name, or version 1's where only that one exists."""
+    first, second = spatial / "tissue_positions.csv", spatial / "tissue_positions_list.csv"
+    return second if second.is_file() and not first.is_file() else first
 
 
 def _matrix_files(folder: Path) -> dict[str, Path]:

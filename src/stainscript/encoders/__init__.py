@@ -11,10 +11,12 @@ import importlib
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stainscript.encoders.base import Encoder
 from stainscript.errors import DataContractError, unknown_name
+
+if TYPE_CHECKING:
+    from stainscript.encoders.base import Encoder
 
 _FOLDER = Path(__file__).parent
 _MACHINERY = {"__init__", "base", "weights"}
@@ -66,6 +68,11 @@ def load(
         batch_size=batch_size,
         hardware=hardware or {},
     )
+
+
+def needs_gpu(kind: str) -> bool:
+    """Whether this encoder runs a network, which a GPU would speed up."""
+    return kind.partition(":")[0] != "morphology"
 
 
 def code_modules(kind: str) -> tuple[str, ...]:

@@ -139,7 +139,8 @@ def _texture(plane: np.ndarray) -> np.ndarray:
     """Per scale: log gradient energy, log energy of the detail lost by halving, coherence of gradient direction."""
     numbers = []
     for _ in SCALES_PX:
-        dx, dy = plane[:, 1:, 1:] - plane[:, 1:, :-1], plane[:, 1:, 1:] - plane[:, :-1, 1:]
+        rise, fall = plane[:, 1:, 1:] - plane[:, :-1, :-1], plane[:, :-1, 1:] - plane[:, 1:, :-1]  # the two diagonals
+        dx, dy = (rise + fall) / 2, (rise - fall) / 2  # across 2×2 pixels: no direction is preferred
         xx, yy, xy = ((a * b).mean(axis=(1, 2)) for a, b in ((dx, dx), (dy, dy), (dx, dy)))
         half = _halve(plane)
         detail = plane[:, : 2 * half.shape[1] : 2, : 2 * half.shape[2] : 2] - half
@@ -213,8 +214,8 @@ def _nuclei(haematoxylin: np.ndarray, eosin: np.ndarray) -> tuple[np.ndarray, np
     return np.concatenate([np.stack(numbers, axis=1), np.sqrt(by_size / area_px)], axis=1), mask
 
 
-def _otsu(plane: np.ndarray, *, bins: int = 64, top: float = 1.5, floor: float = 0.1) -> np.ndarray:
-    """Otsu's threshold of each patch (S,), at least ``floor`` so that pale patches have no nuclei."""
+def _otsu(plane: np.ndarray, *, bins: int = 64, top: float = 1.5, floor: float = 0.3) -> np.ndarray:
+    """Otsu's threshold of each patch (S,), at least ``floor``: stroma alone seldom reaches it."""
     codes = (np.clip(plane, 0, top) * ((bins - 1) / top)).astype(np.int64).reshape(len(plane), -1)
     codes += bins * np.arange(len(plane))[:, None]
     counts = np.bincount(codes.ravel(), minlength=bins * len(plane)).reshape(len(plane), bins)

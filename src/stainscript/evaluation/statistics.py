@@ -27,8 +27,8 @@ def patient_draws(patients: np.ndarray, *, resamples: int, rng: np.random.Genera
 def mean_interval(values: np.ndarray, weights: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
     """95 % percentile interval of a weighted mean over slides, from the draws of ``patient_draws``.
 
-    values: (K,), NaN where undefined, which leaves the slide out; weights: (K,), the share of each slide in the reported
-    mean. NaN, NaN when fewer than two patients could be drawn (all draws alike) or nothing is defined.
+    values: (K,), NaN where undefined, which leaves the slide out; weights: (K,), the share of each slide in the
+    reported mean. NaN, NaN when fewer than two patients could be drawn (all draws alike) or nothing is defined.
     """
     defined = ~np.isnan(values)
     if not defined.any() or _one_patient(draws[:, defined]):

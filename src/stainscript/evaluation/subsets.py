@@ -46,7 +46,8 @@ def highly_predictive(
     """HPG, post hoc: the genes whose rank of correlation, summed over folds, is largest.
 
     pcc_of_folds: (F, G), NaN where undefined. In each fold genes are ranked from 0 (lowest). ``undefined`` says where
-    NaN ranks: ``worst`` here; the released code of TRIPLEX and DKAN ranks it ``best``. Returns up to ``size`` positions.
+    NaN ranks: ``worst`` here; the released code of TRIPLEX and DKAN ranks it ``best``. Returns up to ``size``
+    positions.
     """
     fill = -np.inf if undefined == "worst" else np.inf
     filled = np.where(np.isnan(pcc_of_folds), fill, pcc_of_folds)
@@ -55,7 +56,7 @@ def highly_predictive(
 
 
 def best_predicted(pcc: np.ndarray, *, size: int) -> np.ndarray:
-    """Post hoc: up to ``size`` genes of the largest defined correlation on one slide; pcc: (G,), NaN where undefined."""
+    """Post hoc: up to ``size`` genes of the largest defined correlation on one slide; pcc: (G,), NaN: undefined."""
     order = largest(np.where(np.isnan(pcc), -np.inf, pcc), len(pcc))
     return order[: min(size, int((~np.isnan(pcc)).sum()))]
 

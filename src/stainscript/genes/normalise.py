@@ -89,14 +89,14 @@ def target_matrix(adata: AnnData, *, gene_ids: Sequence[str], target: Target) ->
     adata: counts of one slide (spot, gene) with ``obsm["grid"]``; gene_ids: the panel, G ids. The library size is
     summed over all measured genes or over the panel, as ``target.library`` says; smoothing comes last, in the
     transformed space. Returns (S, G) float32 in the order of ``gene_ids``. Raises ``DataContractError`` when the
-    slide does not measure a gene of the panel.
+    slide does not measure a gene of the panel, or has two spots in one array cell and is to be smoothed.
     """
     measured = sparse.csr_matrix(adata.X)
     counts = measured[:, gene_columns(adata, gene_ids)]
     size = library_size_of(counts if target.library == "panel" else measured)
     values = sparse_to_space(counts, space=target.space, library_size=size).toarray()
     if target.smooth == "grid3x3":
-        values = smooth_grid3x3(values, grid=adata.obsm["grid"])
+        values = smooth_grid3x3(values, grid=_one_spot_a_cell(adata))
     return values.astype(np.float32)
 
 
@@ -113,6 +113,21 @@ def gene_columns(adata: AnnData, gene_ids: Sequence[str]) -> np.ndarray:
             remedy="leave the slide out of the split, or choose a panel of genes that every slide measures",
         )
     return columns
+
+
+def _one_spot_a_cell(adata: AnnData) -> np.ndarray:
+    grid = np.asarray(adata.obsm["grid"])
+    cells, first, number = np.unique(grid, axis=0, return_index=True, return_counts=True)
+    if len(cells) < len(grid):
+        cell, spot = cells[number > 1][0].tolist(), adata.obs_names[first[number > 1][0]]
+        raise DataContractError(
+            name_of(adata),
+            "grid",
+            expected="one spot in each array cell, for a 3×3 mean",
+            found=f"{number[number > 1][0]} spots at (row, col) {tuple(cell)}, the first {spot}",
+            remedy="correct the positions file, or set target.smooth: none",
+        )
+    return grid
 
 
 def name_of(adata: AnnData) -> str:

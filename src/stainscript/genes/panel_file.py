@@ -14,8 +14,6 @@ from stainscript.artifacts.stores import complete_file
 from stainscript.errors import DataContractError
 from stainscript.types import Panel, canonical_json
 
-REMEDY = "delete the file and let select_panel write it again"
-
 
 def write_panel(path: str | Path, panel: Panel, *, facts: Mapping[str, Any] | None = None) -> None:
     """Write the panel completely or not at all; facts: further JSON values for the head, e.g. rule and target."""
@@ -37,16 +35,14 @@ def read_panel(path: str | Path) -> Panel:
     head = dict(line[2:].split(": ", 1) for line in lines if line.startswith("# "))
     missing = {"name", "training_slides", "sha256"} - set(head)
     if missing:
-        raise DataContractError(path, "head", expected="name, training_slides, sha256", found=f"no {sorted(missing)}",
-                                remedy=REMEDY)  # fmt: skip
+        raise _unlike(path, "head", "name, training_slides, sha256", f"no {', '.join(sorted(missing))}")
     body = [line for line in lines if not line.startswith("# ")]
     rows = list(csv.DictReader(io.StringIO("\n".join(body)), delimiter="\t", quoting=csv.QUOTE_NONE))
     columns = tuple(body[0].split("\t")) if body else ()
     if columns != PANEL_COLUMNS:
-        raise DataContractError(path, "columns", expected=", ".join(PANEL_COLUMNS), found=", ".join(columns),
-                                remedy=REMEDY)  # fmt: skip
+        raise _unlike(path, "columns", ", ".join(PANEL_COLUMNS), ", ".join(columns))
     if [row["rank"] for row in rows] != [str(rank) for rank in range(1, len(rows) + 1)]:
-        raise DataContractError(path, "rank", expected="1, 2, 3, …", found="another order", remedy=REMEDY)
+        raise _unlike(path, "rank", "1, 2, 3, …", "another order")
     panel = Panel(
         name=json.loads(head["name"]),
         gene_ids=tuple(row["gene_id"] for row in rows),
@@ -56,6 +52,10 @@ def read_panel(path: str | Path) -> Panel:
         training_slides=tuple(json.loads(head["training_slides"])),
     )
     if panel.sha256 != json.loads(head["sha256"]):
-        raise DataContractError(path, "sha256", expected=json.loads(head["sha256"])[:12], found=panel.sha256[:12],
-                                remedy=REMEDY)  # fmt: skip
+        raise _unlike(path, "sha256", json.loads(head["sha256"])[:12], f"{panel.sha256[:12]} for the genes listed")
     return panel
+
+
+def _unlike(path: str | Path, field: str, expected: str, found: str) -> DataContractError:
+    remedy = "delete the file and let select_panel write it again"
+    return DataContractError(path, field, expected=expected, found=found, remedy=remedy)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class LossTerms:
-    """``total`` is differentiated; ``parts`` are the named, unweighted terms that the history shows. All are scalars."""
+    """``total`` is differentiated; ``parts`` are its named, unweighted terms, for the history. All are scalars."""
 
     total: Tensor
     parts: dict[str, Tensor] = field(default_factory=dict)

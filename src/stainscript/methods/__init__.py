@@ -25,7 +25,9 @@ def config_of(name: str) -> type:
     return importlib.import_module(f"stainscript.methods.{_checked(name)}.config").Config
 
 
-def configure(name: str, options: Mapping[str, Any], *, path: str | Path = "config.yaml", field: str = "options") -> Any:
+def configure(
+    name: str, options: Mapping[str, Any], *, path: str | Path = "config.yaml", field: str = "options"
+) -> Any:
     """The method's config with ``options`` in place of its defaults.
 
     Raises ``DataContractError`` for an unknown option, naming the alternatives, or a value of the wrong kind.

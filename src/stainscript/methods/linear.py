@@ -16,7 +16,7 @@ class LinearMap:
     intercept: np.ndarray
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """values (S, D) → (S, G) float32."""
+        """values (S, D) → (S, G) float32; the arithmetic is float64."""
         return (values.astype(np.float64) @ self.weights + self.intercept).astype(np.float32)
 
 
@@ -24,14 +24,18 @@ class Ridge:
     """All ridge solutions of one problem: one decomposition, then any penalty at the cost of a matrix product.
 
     Minimises Σ(y − xw − b)² + alpha·Σw² for each gene; the intercept b is not penalised, as in scikit-learn.
-    values: (S, D); target: (S, G). The arithmetic is float64.
+    values: (S, D); target: (S, G). groups: (S,) integers, or ``None`` for one group; each group gets its own intercept
+    while fitting, so that differences between groups teach nothing, and the prediction goes through the overall means.
+    The arithmetic is float64.
     """
 
-    def __init__(self, values: np.ndarray, target: np.ndarray) -> None:
+    def __init__(self, values: np.ndarray, target: np.ndarray, *, groups: np.ndarray | None = None) -> None:
         values, target = values.astype(np.float64), target.astype(np.float64)
+        groups = np.zeros(len(values), dtype=np.int64) if groups is None else np.unique(groups, return_inverse=True)[1]
         self.mean, self.target_mean = values.mean(axis=0), target.mean(axis=0)
-        self.centred = target - self.target_mean
-        self.left, self.singular, self.right = np.linalg.svd(values - self.mean, full_matrices=False)
+        self.centred = target - _group_means(target, groups)
+        self.own_share = 1.0 / np.bincount(groups)[groups]  # leverage of a spot on its group's intercept
+        self.left, self.singular, self.right = np.linalg.svd(values - _group_means(values, groups), full_matrices=False)
         self.projected = self.left.T @ self.centred  # (R, G)
 
     def solve(self, alpha: float) -> LinearMap:
@@ -39,27 +43,43 @@ class Ridge:
         weights = self.right.T @ ((self.singular / (self.singular**2 + alpha))[:, None] * self.projected)
         return LinearMap(weights=weights, intercept=self.target_mean - self.mean @ weights)
 
-    def leave_one_out_mse(self, alpha: float) -> float:
-        """Mean squared error over spots and genes when each spot is predicted by a fit to all others.
+    def leave_one_out_error(self, alpha: float) -> float:
+        """Squared error when each spot is predicted by a fit to all others, over each gene's variance, mean over genes.
 
-        Exact, without refitting: residual / (1 − leverage), where the leverage holds 1/S for the intercept.
+        Exact, without refitting: residual / (1 − leverage). Genes that are constant within groups are left out.
         """
         kept = self.singular**2 / (self.singular**2 + alpha)
-        leverage = 1.0 / len(self.left) + self.left**2 @ kept
+        leverage = self.own_share + self.left**2 @ kept
         residual = self.centred - self.left @ (kept[:, None] * self.projected)
-        return float(np.mean((residual / np.maximum(1.0 - leverage, 1e-9)[:, None]) ** 2))
+        errors = (residual / np.maximum(1.0 - leverage, 1e-9)[:, None]) ** 2
+        return relative_error(errors.mean(axis=0), (self.centred**2).mean(axis=0))
 
 
-def leave_one_slide_out_mse(
-    values: np.ndarray, target: np.ndarray, slide_index: np.ndarray, alphas: Sequence[float]
+def leave_one_slide_out_errors(
+    values: np.ndarray, target: np.ndarray, *, slides: np.ndarray, groups: np.ndarray | None, alphas: Sequence[float]
 ) -> list[float]:
-    """For each penalty, mean squared error over all spots and genes, each slide predicted by a fit to the others.
+    """For each penalty, the same error when each slide is predicted by a fit to the others.
 
-    values: (S, D); target: (S, G); slide_index: (S,) integers of at least two slides.
+    values: (S, D); target: (S, G); slides: (S,) integers of at least two slides; groups: as in ``Ridge``.
     """
-    errors = np.zeros(len(alphas))
-    for slide in np.unique(slide_index):
-        held = slide_index == slide
-        problem = Ridge(values[~held], target[~held])
-        errors += [np.sum((problem.solve(alpha)(values[held]) - target[held]) ** 2) for alpha in alphas]
-    return (errors / target.size).tolist()
+    errors = np.zeros((len(alphas), target.shape[1]))
+    for slide in np.unique(slides):
+        held = slides == slide
+        problem = Ridge(values[~held], target[~held], groups=None if groups is None else groups[~held])
+        for row, alpha in zip(errors, alphas, strict=True):
+            row += np.sum((problem.solve(alpha)(values[held]) - target[held]).astype(np.float64) ** 2, axis=0)
+    variance = target.astype(np.float64).var(axis=0)
+    return [relative_error(row / len(target), variance) for row in errors]
+
+
+def relative_error(errors: np.ndarray, variance: np.ndarray) -> float:
+    """Mean over genes of error over variance, (G,) each, so that no gene counts more for its scale."""
+    varies = variance > 0
+    return float(np.mean(errors[varies] / variance[varies])) if varies.any() else 0.0
+
+
+def _group_means(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(S, D): each row replaced by the mean of its group."""
+    sums = np.zeros((groups.max() + 1, values.shape[1]))
+    np.add.at(sums, groups, values)
+    return (sums / np.bincount(groups)[:, None])[groups]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Standardise(nn.Module):
-    """(B, D) → (B, D): minus ``mean``, divided by ``spread``. Both are buffers: stored with the weights, never trained."""
+    """(B, D) → (B, D): minus ``mean``, divided by ``spread``; buffers, stored with the weights and never trained."""
 
     def __init__(self, *, width: int) -> None:
         super().__init__()

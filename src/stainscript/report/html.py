@@ -14,7 +14,8 @@ import pandas as pd
 from markupsafe import Markup
 
 import stainscript
-from stainscript.report.leaderboard import CONTROLS, UNDEFINED, blocks, number
+from stainscript.report.blocks import CONTROLS, UNDEFINED
+from stainscript.report.leaderboard import blocks
 
 TEMPLATES = Path(__file__).with_name("templates")
 SCRIPTS = ("tables.js", "colours.js", "distributions.js", "drawing.js", "maps.js")
@@ -129,7 +130,7 @@ def _json(value: object) -> Markup:
 
 
 def _short(value: float) -> str:
-    return number(value) if math.isnan(value) else f"{value:.2f}".replace("-", "−")
+    return UNDEFINED if math.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
 
 
 def _heat(value: float) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from stainscript.report.leaderboard import UNDEFINED, Block, Cell, Row, blocks
+from stainscript.report.blocks import UNDEFINED, Block, Cell, Row
+from stainscript.report.leaderboard import blocks
 
 
 def to_markdown(frame: pd.DataFrame) -> str:

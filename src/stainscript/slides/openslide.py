@@ -10,7 +10,7 @@ import tifffile
 
 from stainscript.slides.array import on_white
 from stainscript.slides.base import LeveledSlide, plausible_mpp, unreadable
-from stainscript.slides.tiff import DAMAGE, check_segments
+from stainscript.slides.tiff_structure import DAMAGE, check_directories, check_segments
 
 
 class OpenSlideSlide(LeveledSlide):
@@ -40,8 +40,9 @@ class OpenSlideSlide(LeveledSlide):
         """The last corner of each level decodes; in TIFF-like files every tile lies inside the file as well."""
         try:
             with tifffile.TiffFile(self.path) as file:
-                pages = [level.keyframe for level in file.series[0].levels]
-                check_segments(self.path, pages)
+                if not file.is_ndpi:
+                    check_directories(self.path)
+                check_segments(self.path, [level.keyframe for level in file.series[0].levels])
         except tifffile.TiffFileError:
             pass  # not a TIFF: OpenSlide's own check below is all there is
         except DAMAGE as error:

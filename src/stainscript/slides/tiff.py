@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,18 @@ import tifffile
 
 from stainscript.errors import DataContractError
 from stainscript.slides.base import LeveledSlide, plausible_mpp, unreadable
+from stainscript.slides.tiff_structure import (
+    DAMAGE,
+    check_directories,
+    check_segments,
+    plane_offsets,
+    segment_shape,
+    segments_per_plane,
+)
 
 CACHE_BYTES = 128 * 2**20  # decoded segments kept; neighbouring crops share them
 UM_PER_UNIT = {2: 25_400.0, 3: 10_000.0}  # ResolutionUnit: inch, centimetre
 JPEG = (6, 7)  # Compression: old and new JPEG
-DAMAGE = (tifffile.TiffFileError, struct.error, OSError, ValueError, IndexError, KeyError, TypeError, RuntimeError)
 
 
 class TiffSlide(LeveledSlide):
@@ -45,7 +51,7 @@ class TiffSlide(LeveledSlide):
 
     def _level_box(self, level: int, *, left: int, top: int, width: int, height: int) -> np.ndarray:
         page = self._pages[level]
-        tile_height, tile_width = _segment_shape(page)
+        tile_height, tile_width = segment_shape(page)
         across = -(-page.imagewidth // tile_width)
         out = np.empty((height, width, 3), np.uint8)
         for row in range(top // tile_height, -(-(top + height) // tile_height)):
@@ -58,10 +64,11 @@ class TiffSlide(LeveledSlide):
         return out
 
     def verify(self) -> None:
-        """Every segment of every level lies inside the file, and the last of each level decodes."""
+        """Every directory and every segment lies inside the file, and the last segment of each level decodes."""
+        check_directories(self.path)
         check_segments(self.path, self._pages)
         for level, page in enumerate(self._pages):
-            self._segment(level, _segments_per_plane(page) - 1)
+            self._segment(level, segments_per_plane(page) - 1)
 
     def close(self) -> None:
         self._file.close()
@@ -73,7 +80,7 @@ class TiffSlide(LeveledSlide):
             self._cache.move_to_end(key)
             return self._cache[key]
         page = self._pages[level]
-        planes = [_decoded(self.path, page, index + k) for k in _plane_offsets(page)]
+        planes = [_decoded(self.path, page, index + k) for k in plane_offsets(page)]
         tile = np.concatenate(planes, axis=-1)
         tile = np.repeat(tile, 3, axis=-1) if tile.shape[-1] == 1 else tile
         if tile.shape[-1] == 4:
@@ -87,23 +94,6 @@ class TiffSlide(LeveledSlide):
             _, old = self._cache.popitem(last=False)
             self._cached_bytes -= old.nbytes
         return tile
-
-
-def check_segments(path: Path, pages: list[Any]) -> None:
-    """Raise ``DataContractError`` when a tile or strip of ``pages`` lies beyond the end of the file."""
-    size = path.stat().st_size
-    for level, page in enumerate(pages):
-        ends = np.asarray(page.dataoffsets, np.int64) + np.asarray(page.databytecounts, np.int64)
-        expected = _segments_per_plane(page) * len(_plane_offsets(page))
-        if len(ends) < expected:
-            raise unreadable(path, f"level {level}", expected=f"{expected} tiles", found=f"{len(ends)} tiles")
-        if ends.max() > size:
-            raise unreadable(
-                path,
-                f"level {level}",
-                expected=f"{ends.max():,} bytes, where its last tile ends",
-                found=f"a file of {size:,} bytes",
-            )
 
 
 def _level_pages(path: Path, file: tifffile.TiffFile) -> list[Any]:
@@ -122,7 +112,11 @@ def _level_pages(path: Path, file: tifffile.TiffFile) -> list[Any]:
     ycbcr = first.photometric == tifffile.PHOTOMETRIC.YCBCR and first.compression in JPEG  # the codec converts it
     if first.photometric not in (0, 1, 2) and not ycbcr:  # MINISWHITE, MINISBLACK, RGB
         raise DataContractError(
-            path, "colour", expected="grey, RGB, or YCbCr in JPEG", found=first.photometric.name, remedy="export the image as RGB"
+            path,
+            "colour",
+            expected="grey, RGB, or YCbCr in JPEG",
+            found=first.photometric.name,
+            remedy="export the image as RGB",
         )
     return pages
 
@@ -135,23 +129,6 @@ def _tag_mpp(page: Any) -> float | None:
         return None
     (x_num, x_den), (y_num, y_den) = x.value, y.value
     return plausible_mpp(um * x_den / x_num, um * y_den / y_num) if x_num and y_num else None
-
-
-def _segment_shape(page: Any) -> tuple[int, int]:
-    if page.is_tiled:
-        return page.tilelength, page.tilewidth
-    return min(page.rowsperstrip, page.imagelength), page.imagewidth
-
-
-def _segments_per_plane(page: Any) -> int:
-    height, width = _segment_shape(page)
-    return -(-page.imagelength // height) * -(-page.imagewidth // width)
-
-
-def _plane_offsets(page: Any) -> range:
-    """Index of the first segment of each stored plane: one, or one for each colour."""
-    planes = page.samplesperpixel if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE else 1
-    return range(0, planes * _segments_per_plane(page), _segments_per_plane(page))
 
 
 def _decoded(path: Path, page: Any, index: int) -> np.ndarray:

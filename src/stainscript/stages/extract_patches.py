@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow.parquet
 
 from stainscript.artifacts.stores import Rows, write_store
+from stainscript.errors import DataContractError
 from stainscript.patches.extract import check_spots, cut_patches
+from stainscript.slides.base import Slide
 from stainscript.slides.open import open_slide
 from stainscript.types import SlideInfo, ViewSpec
 
@@ -25,7 +27,7 @@ def extract_patches(
 
     info: ``SlideInfo`` as JSON, whose µm per pixel counts; spots: Parquet with ``spot_id``, ``x_px``, ``y_px``;
     view: name, width_px, mpp, edge. Memory holds one shard of the store. Raises ``DataContractError`` for spots
-    off the slide, and under ``edge: error`` for patches that leave it.
+    off the slide, for an image of another size than ``info`` says, and under ``edge: error`` for patches that leave it.
     """
     slide_info = SlideInfo(**json.loads(Path(info).read_text()))
     wanted = ViewSpec(**view)
@@ -33,6 +35,7 @@ def extract_patches(
     spot_id = np.array(table["spot_id"].to_pylist(), dtype=object)
     xy_px = np.stack([table["x_px"].to_numpy(), table["y_px"].to_numpy()], axis=1).astype(np.float64)
     with open_slide(image, mpp=slide_info.mpp) as slide:
+        _same_image(slide, slide_info, path=image)
         given = {"view": wanted, "slide_mpp": slide_info.mpp, "path": spots}
         shares = check_spots(slide, xy_px=xy_px, spot_id=spot_id, **given)
 
@@ -61,3 +64,14 @@ def extract_patches(
         wanted.name,
         int((shares > 0).sum()),
     )
+
+
+def _same_image(slide: Slide, info: SlideInfo, *, path: str | Path) -> None:
+    if (slide.width_px, slide.height_px) != (info.width_px, info.height_px):
+        raise DataContractError(
+            path,
+            "size",
+            expected=f"{info.width_px} × {info.height_px} px, as when slide {info.slide} was ingested",
+            found=f"{slide.width_px} × {slide.height_px} px",
+            remedy="the image was exchanged since; ingest the slide again",
+        )

@@ -44,7 +44,7 @@ def write_report(
     A maps file belongs to the run that the ``slides.parquet`` in its folder states; a thumbnail to the JSON beside it.
     Raises ``DataContractError`` when a file has no such partner or names an unknown experiment.
     """
-    experiments = [dict(e) for e in experiments]
+    experiments = list({e["name"]: dict(e) for e in experiments}.values())  # one may stand in several sets
     labels = experiment_labels(experiments)
     frames = {Path(path).parent: pd.read_parquet(path) for path in slides}
     runs = {folder: _run(folder, frame, experiments) for folder, frame in frames.items()}

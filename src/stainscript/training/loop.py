@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -12,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.accelerators import CUDAAccelerator
+from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import nn
 
 from stainscript import seeds
@@ -48,10 +49,10 @@ def train(
     """Build a network and take it through ``phases``; resumes from ``run.resume_path`` where that file exists.
 
     build: makes the network on the CPU; its random weights depend on ``run.seed`` alone. data, val: training and
-    validation spots, NumPy; they move to the device once, batches are index gathers there. On the CPU, in float32 and with
-    one thread, an interrupted and resumed fit ends with the bytes of an uninterrupted one. With several devices each
-    process takes its share of every batch and gradients are averaged (DDP). Raises ``StainscriptError`` when a loss is not
-    finite, ``DataContractError`` when a phase needs a validation set and there is none.
+    validation spots, NumPy; they move to the device once, batches are index gathers there. On the CPU, in float32 and
+    with one thread, an interrupted and resumed fit ends with the bytes of an uninterrupted one. With several devices
+    each process takes its share of every batch and gradients are averaged (DDP). Raises ``StainscriptError`` when a
+    loss is not finite, ``DataContractError`` when a phase needs a validation set and there is none.
     """
     for phase in phases:
         if phase.needs_validation and val is None:
@@ -66,14 +67,29 @@ def train(
 
 
 def fabric_for(run: RunContext) -> Fabric:
-    """The devices and precision of ``run``. Several devices get a process each, forked so that they share the data."""
-    devices: Any = list(run.device_ids) if run.device_ids else run.devices
+    """The devices and precision of ``run``; ``auto`` is CUDA where there is any, else the CPU.
+
+    Several devices get a process each, forked so that they share the data; CUDA must not have been used before.
+    """
+    wanted = run.accelerator != "cpu" and (run.accelerator == "gpu" or CUDAAccelerator.is_available())
+    devices: Any = list(run.device_ids) if wanted and run.device_ids else run.devices
     strategy = "ddp_fork" if run.devices > 1 else "auto"
-    return Fabric(accelerator=run.accelerator, devices=devices, precision=run.precision, strategy=strategy)
+    return Fabric(
+        accelerator="cuda" if wanted else "cpu",
+        devices=devices,
+        precision=run.precision,
+        strategy=strategy,
+        plugins=[LightningEnvironment()],  # one machine: a scheduler's variables describe its job, not our processes
+    )
 
 
 def _train(
-    fabric: Fabric, build: Callable[[], nn.Module], phases: list[Phase], data: SpotBatch, val: SpotBatch | None, run: RunContext
+    fabric: Fabric,
+    build: Callable[[], nn.Module],
+    phases: list[Phase],
+    data: SpotBatch,
+    val: SpotBatch | None,
+    run: RunContext,
 ) -> dict[str, Any]:
     with reproducible(fabric.device, threads=run.threads):
         seed_stream(run.seed, "weights")
@@ -111,7 +127,7 @@ class _Fit:
         self.resumed_from: int | None = None
 
     def through(self, phases: list[Phase]) -> None:
-        saved = self.resume.read(self.fabric.device)
+        saved = self.resume.read()
         for number, phase in enumerate(phases):
             if saved is not None and number < saved["phase"]:
                 continue

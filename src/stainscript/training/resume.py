@@ -29,15 +29,15 @@ class ResumeFile:
         return self.path is not None and time.monotonic() - self.last_s >= self.every_s
 
     def write(self, state: dict[str, Any]) -> None:
-        with complete_file(self.path) as temporary:
-            torch.save(state, temporary)
+        with complete_file(self.path) as temporary, temporary.open("wb") as handle:
+            torch.save(state, handle)  # to a handle: given a name, torch refuses one without an extension
         self.last_s = time.monotonic()
 
-    def read(self, device: torch.device) -> dict[str, Any] | None:
-        """The last resume point, its tensors on ``device``; ``None`` where there is none. Holds no pickled objects."""
+    def read(self) -> dict[str, Any] | None:
+        """The last resume point, its tensors on the CPU; ``None`` where there is none. Holds no pickled objects."""
         if self.path is None or not self.path.is_file():
             return None
-        return torch.load(self.path, map_location=device, weights_only=True)
+        return torch.load(self.path, map_location="cpu", weights_only=True)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ class Config:
     # one: the control asks what plain retrieval gives, without averaging
     neighbours: Annotated[int, Field(ge=1)] = 1
     # as ridge, so that the two differ in nothing but the learner
-    standardise: Standardisation = "slide"
+    standardise: Standardisation = "train"
     # after standardisation all features weigh alike; cosine ignores how far a spot is from the mean
     metric: Literal["euclidean", "cosine"] = "euclidean"
 

@@ -11,7 +11,7 @@ from stainscript.batches.batch import SpotBatch
 from stainscript.errors import DataContractError
 from stainscript.methods.base import FitData, ProblemSpec, State
 from stainscript.methods.features import fit_standardisation, standardised
-from stainscript.methods.linear import LinearMap, Ridge, leave_one_slide_out_mse
+from stainscript.methods.linear import LinearMap, Ridge, leave_one_slide_out_errors
 from stainscript.methods.ridge.config import Config
 from stainscript.training.run import FitReport, RunContext
 
@@ -28,8 +28,9 @@ class RidgeMethod:
         spots = data.everything
         statistics = fit_standardisation(spots, view=cfg.view, how=cfg.standardise)
         values = standardised(spots, view=cfg.view, how=cfg.standardise, statistics=statistics)
-        problem = Ridge(values, spots.target)
-        errors = _selection_errors(cfg, problem, values, spots)
+        groups = spots.slide_index if cfg.centre == "slide" else None
+        problem = Ridge(values, spots.target, groups=groups)
+        errors = _selection_errors(cfg, problem, values, spots, groups)
         alpha = cfg.alpha if errors is None else cfg.alphas[int(np.argmin(errors))]
         chosen = problem.solve(alpha)
         logger.info("%s: ridge penalty %g on %d spots, %d features", run.name, alpha, *values.shape)
@@ -40,7 +41,9 @@ class RidgeMethod:
                 "intercept": chosen.intercept.astype(np.float32),
             },
             facts={"alpha": float(alpha)},
-            report=FitReport(facts={"alpha": float(alpha), "selection_mse": errors, "parameters": chosen.weights.size}),
+            report=FitReport(
+                facts={"alpha": float(alpha), "selection_errors": errors, "parameters": chosen.weights.size}
+            ),
         )
 
     def predict(
@@ -50,13 +53,15 @@ class RidgeMethod:
         return LinearMap(weights=state.tensors["weights"], intercept=state.tensors["intercept"])(values)
 
 
-def _selection_errors(cfg: Config, problem: Ridge, values: np.ndarray, spots: SpotBatch) -> list[float] | None:
+def _selection_errors(
+    cfg: Config, problem: Ridge, values: np.ndarray, spots: SpotBatch, groups: np.ndarray | None
+) -> list[float] | None:
     """Estimated error of each penalty of the grid; None when the penalty is given."""
     match cfg.select:
         case "fixed":
             return None
         case "loo":
-            return [problem.leave_one_out_mse(alpha) for alpha in cfg.alphas]
+            return [problem.leave_one_out_error(alpha) for alpha in cfg.alphas]
         case "slides":
             if len(np.unique(spots.slide_index)) < 2:
                 raise DataContractError(
@@ -66,7 +71,9 @@ def _selection_errors(cfg: Config, problem: Ridge, values: np.ndarray, spots: Sp
                     found="one",
                     remedy="use select: loo",
                 )
-            return leave_one_slide_out_mse(values, spots.target, spots.slide_index, cfg.alphas)
+            return leave_one_slide_out_errors(
+                values, spots.target, slides=spots.slide_index, groups=groups, alphas=cfg.alphas
+            )
 
 
 METHOD = RidgeMethod()

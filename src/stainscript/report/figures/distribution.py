@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stainscript.report.leaderboard import CONTROLS
+from stainscript.report.blocks import CONTROLS
 
 SCALE = 1000  # PCC travels as integers in thousandths
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,14 @@ import pandas as pd
 from PIL import Image
 from scipy.spatial import cKDTree
 
+from stainscript.report.blocks import CONTROLS
 from stainscript.types import SlideInfo
 
 LONG_SIDE_PX = 900
 JPEG_QUALITY = 80
-LEVELS = 254  # finite values become 0 … 254; 255 marks a value that is not finite
-MISSING = 255
+LEVELS = 65534  # finite values become 0 … 65534; the last code marks a value that is not finite
+MISSING = 65535
+POSITIONS = 65535
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -47,11 +50,11 @@ class Blobs:
 
 
 def pack_values(values: np.ndarray) -> tuple[float, float, str]:
-    """Quantise (S,) floats to one byte each: (lowest, highest, base64). NaN and infinities become ``MISSING``."""
+    """Quantise (S,) floats to two bytes each: (lowest, highest, base64). NaN and infinities become ``MISSING``."""
     values = np.asarray(values, dtype=np.float64)
     finite = np.isfinite(values)
     low, high = (float(values[finite].min()), float(values[finite].max())) if finite.any() else (0.0, 0.0)
-    levels = np.full(values.shape, MISSING, dtype=np.uint8)
+    levels = np.full(values.shape, MISSING, dtype="<u2")
     levels[finite] = np.rint((values[finite] - low) / ((high - low) or 1.0) * LEVELS)
     return round(low, 6), round(high, 6), _base64(levels.tobytes())
 
@@ -59,16 +62,12 @@ def pack_values(values: np.ndarray) -> tuple[float, float, str]:
 def pack_positions(xy_px: np.ndarray, *, width_px: int, height_px: int) -> str:
     """Quantise (S, 2) level-0 positions (x, y) to 16 bits of the slide's width and height, as base64."""
     share = np.asarray(xy_px, dtype=np.float64) / (width_px, height_px)
-    return _base64(np.rint(np.clip(share, 0, 1) * 65535).astype("<u2").tobytes())
+    return _base64(np.rint(np.clip(share, 0, 1) * POSITIONS).astype("<u2").tobytes())
 
 
-def spot_diameter_px(info: SlideInfo, xy_px: np.ndarray) -> float:
-    """Diameter of a spot in level-0 pixels; half the pitch of the (S, 2) positions where the slide states none."""
-    if info.spot_diameter_um is not None:
-        return info.spot_diameter_um / info.mpp
-    if len(xy_px) < 2:
-        return 0.02 * info.width_px
-    return 0.5 * float(np.median(cKDTree(xy_px).query(xy_px, k=2)[0][:, 1]))
+def pitch_px(xy_px: np.ndarray) -> float:
+    """Median distance from a spot to its nearest neighbour; NaN for fewer than two of the (S, 2) positions."""
+    return float(np.median(cKDTree(xy_px).query(xy_px, k=2)[0][:, 1])) if len(xy_px) > 1 else math.nan
 
 
 def thumbnail_uri(path: str | Path) -> str:
@@ -94,7 +93,7 @@ def atlas(
 
     frames: rows of ``maps.parquet`` with the run they belong to; pcc: (run, slide, gene id) → PCC of that gene on that
     slide; spaces: experiment → space; experiments: name → its record; slides: (dataset, slide) → its info and its
-    thumbnail as a data URI. Where several folds or seeds drew a slide, the first is kept.
+    thumbnail as a data URI. Where several folds or seeds drew a slide, the first is kept. Controls come last.
     """
     blobs = Blobs()
     keys = _slide_keys(slides)
@@ -124,7 +123,7 @@ def atlas(
             }
     facts = {
         name: {"label": labels[name], "protocol": experiments[name]["protocol"], "space": spaces[name]}
-        for name in experiments
+        for name in sorted(experiments, key=lambda name: experiments[name]["method"] in CONTROLS)
         if drawn.get(name)
     }
     return {
@@ -143,13 +142,18 @@ def _slide_keys(slides: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]
 
 
 def _slide(info: SlideInfo, image: str, xy_px: np.ndarray) -> dict[str, Any]:
+    """Sizes in µm. Where the slide states no spot diameter it is taken as half the pitch; a lone spot gets 50 µm."""
+    pitch_um = pitch_px(xy_px) * info.mpp
+    pitch_um = 100.0 if math.isnan(pitch_um) else pitch_um
+    stated = info.spot_diameter_um is not None
     return {
         "dataset": info.dataset,
         "patient": info.patient,
         "width_um": round(info.width_px * info.mpp, 3),
         "height_um": round(info.height_px * info.mpp, 3),
-        "spot_um": round(spot_diameter_px(info, xy_px) * info.mpp, 3),
-        "spot_stated": info.spot_diameter_um is not None,
+        "spot_um": round(info.spot_diameter_um if stated else pitch_um / 2, 3),
+        "spot_stated": stated,
+        "pitch_um": round(pitch_um, 3),
         "image": image,
     }
 

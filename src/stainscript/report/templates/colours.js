@@ -31,7 +31,7 @@ function table(at) {
 }
 
 // Dark violet over teal to yellow.
-const SEQUENTIAL = table((t) => colour(0.25 + 0.67 * t, 0.13 + 0.06 * t, 305 - 200 * t));
+const SEQUENTIAL = table((t) => colour(0.25 + 0.67 * t, 0.115 - 0.12 * t + 0.19 * t * t, 305 - 200 * t));
 
 // Blue below zero, near white at zero, orange above.
 const DIVERGING = table((t) => {

@@ -88,8 +88,8 @@
     });
     const values = row.pcc.map((v) => v / 1000);
     if (values.length === 0) {
-      const text = `${"undefined for all"} ${row.undefined} genes (constant predictions or labels)`;
-      add(group, "text", { x: x(0) + 8, y: middle + 4, class: "soft" }, text);
+      const text = `undefined for all ${row.undefined} genes: one side is constant`;
+      add(group, "text", { x: gutter + 8, y: middle + 4, class: "soft" }, text);
       return;
     }
     const shift = offsets(values, low, high);

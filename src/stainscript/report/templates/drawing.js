@@ -11,7 +11,7 @@ function numberText(value) {
 }
 
 // view: slide, xy (µm; x, y of each spot in turn) and frame (µm); panel: values, range and colours.
-function drawPanel(canvas, image, { slide, xy, frame }, { values, range, colours }, opacity) {
+function drawPanel(canvas, image, { slide, xy, frame }, { values, range, colours }, { opacity, spotUm }) {
   const scale = PANEL_WIDTH_PX / frame.width; // canvas pixels per µm
   canvas.width = PANEL_WIDTH_PX;
   canvas.height = Math.round(frame.height * scale);
@@ -21,7 +21,7 @@ function drawPanel(canvas, image, { slide, xy, frame }, { values, range, colours
   pen.drawImage(image, ...part, 0, 0, canvas.width, canvas.height);
   pen.globalAlpha = opacity;
   const span = range[1] - range[0] || 1;
-  const radius = (slide.spot_um / 2) * scale;
+  const radius = (spotUm / 2) * scale;
   values.forEach((value, n) => {
     const share = Math.min(1, Math.max(0, (value - range[0]) / span));
     pen.fillStyle = Number.isNaN(value) ? NO_VALUE : css(colours[Math.round(share * 255)]);
@@ -53,7 +53,7 @@ function drawColourBar(bar, { values, range, colours }, space) {
   });
   const ticks = [range[0], (range[0] + range[1]) / 2, range[1]];
   bar.querySelectorAll(".ticks span").forEach((span, n) => (span.textContent = numberText(ticks[n])));
-  const slack = (range[1] - range[0]) / 254; // half a stored level either side
+  const slack = 1e-4 * (range[1] - range[0]); // stored values are rounded
   const outside = values.filter((v) => v < range[0] - slack || v > range[1] + slack).length;
-  bar.querySelector(".unit").textContent = space + (outside ? `; ${outside} spots outside this range` : "");
+  bar.querySelector(".unit").textContent = space + (outside ? `; ${outside} ${outside === 1 ? "spot" : "spots"} outside this range` : "");
 }

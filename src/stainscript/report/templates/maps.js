@@ -7,28 +7,28 @@
   const at = (name) => document.getElementById(`map-${name}`);
   const select = { slide: at("slide"), experiment: at("experiment"), gene: at("gene") };
   const PANELS = ["measured", "predicted", "residual"];
-  const MISSING = 255;
-  const LEVELS = 254;
+  const MISSING = 65535;
+  const LEVELS = 65534;
+  const POSITIONS = 65535;
   const images = new Map();
   const decoded = new Map();
   let view = null; // what is drawn now: spots, values, frame
 
   // Blobs: positions are [text], values are [low, high, text].
-  function bytes(text) {
-    return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  function unpack(text) {
+    return new Uint16Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
   }
 
   function positions(index, slide) {
-    const raw = new Uint16Array(bytes(atlas.blobs[index][0]).buffer);
     const size = [slide.width_um, slide.height_um];
-    return Float64Array.from(raw, (v, n) => (v / 65535) * size[n % 2]);
+    return Float64Array.from(unpack(atlas.blobs[index][0]), (v, n) => (v / POSITIONS) * size[n % 2]);
   }
 
   function values(index) {
     if (!decoded.has(index)) {
       const [low, high, text] = atlas.blobs[index];
       const level = (v) => (v === MISSING ? NaN : low + (v / LEVELS) * (high - low));
-      decoded.set(index, { low, high, values: Float64Array.from(bytes(text), level) });
+      decoded.set(index, { low, high, values: Float64Array.from(unpack(text), level) });
     }
     return decoded.get(index);
   }
@@ -46,6 +46,8 @@
     }
     const found = options.find((o) => o.value === wanted) ?? options.find((o) => o.alias === wanted) ?? options[0];
     menu.value = found.value;
+    const missed = wanted !== undefined && wanted !== found.value && wanted !== found.alias;
+    return missed ? [`${wanted} was not drawn here; this is ${found.text}.`] : [];
   }
 
   function slideOptions() {
@@ -65,9 +67,12 @@
   }
 
   function choose(wanted) {
-    fill(select.slide, slideOptions(), wanted.slide);
-    fill(select.experiment, experimentOptions(select.slide.value), wanted.experiment);
-    fill(select.gene, geneOptions(select.experiment.value, select.slide.value), wanted.gene);
+    const missed = [
+      ...fill(select.slide, slideOptions(), wanted.slide),
+      ...fill(select.experiment, experimentOptions(select.slide.value), wanted.experiment),
+      ...fill(select.gene, geneOptions(select.experiment.value, select.slide.value), wanted.gene),
+    ];
+    at("notice").textContent = missed.join(" ");
     show();
   }
 
@@ -103,7 +108,7 @@
     };
     view.frame = frameOf(view);
     const pcc = map.pcc === null ? "undefined" : map.pcc.toFixed(3).replace("-", "−");
-    const place = `${map.symbol} on ${select.slide.value} (patient ${slide.patient}), ${experiment.label}`;
+    const place = `${map.symbol} on ${select.slide.value} (patient ${slide.patient}), ${experiment.label}, protocol ${experiment.protocol}`;
     at("pcc").textContent = `PCC ${pcc} · ${place}, fold ${map.fold}, seed ${map.seed}, ${residual.length} spots`;
     const size = `${numberText(slide.spot_um)} µm`;
     at("diameter").textContent = slide.spot_stated ? ` (${size})` : ` (not stated; drawn at half the pitch, ${size})`;
@@ -141,8 +146,10 @@
     const key = select.slide.value;
     const image = await imageOf(key);
     if (key !== select.slide.value) return;
+    const spotUm = at("enlarge").checked ? 0.98 * view.slide.pitch_um : view.slide.spot_um;
+    const style = { opacity: Number(at("opacity").value) / 100, spotUm };
     for (const name of PANELS) {
-      drawPanel(at(name), image, view, view.panels[name], Number(at("opacity").value) / 100);
+      drawPanel(at(name), image, view, view.panels[name], style);
       at(name).setAttribute("aria-label", `${name}: ${at("pcc").textContent}`);
     }
     document.body.dataset.drawn = new URLSearchParams(chosen()).toString();
@@ -170,7 +177,7 @@
     });
   }
   for (const name of ["whole", "stretch"]) at(name).addEventListener("change", show);
-  at("opacity").addEventListener("input", redraw);
+  for (const name of ["opacity", "enlarge"]) at(name).addEventListener("input", redraw);
   for (const name of PANELS) at(name).addEventListener("mousemove", describeSpot);
   at("controls").addEventListener("submit", (event) => event.preventDefault());
   window.addEventListener("hashchange", () => {

@@ -1,0 +1,153 @@
+"""One raw slide → its record, spots, thumbnail and counts, all checked before any later job."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy import sparse
+
+from stainscript.artifacts.schemas import EXPRESSION_OBSM, EXPRESSION_UNS, SPOT_COLUMNS
+from stainscript.artifacts.stores import complete_file, file_sha256, write_json, write_parquet
+from stainscript.datasets import base
+from stainscript.errors import DataContractError
+from stainscript.slides.open import open_slide
+from stainscript.types import SlideInfo
+
+logger = logging.getLogger(__name__)
+
+THUMBNAIL_PX = 1024
+THUMBNAIL_QUALITY = 85
+IDENTIFIER_RELEASE = "as published"
+
+
+def ingest_slide(
+    *,
+    dataset: str,
+    row: Mapping[str, str],
+    files: Mapping[str, str | Path],
+    options: Mapping[str, Any],
+    info: str | Path,
+    spots: str | Path,
+    thumbnail: str | Path,
+    expression: str | Path | None,
+) -> None:
+    """Read one raw slide with its layout's reader and write what later stages use.
+
+    row: the sheet's row; files: role → raw file; options: of the layout; info, spots, thumbnail, expression: files to
+    write (``expression=None`` for a slide without counts). Raises ``DataContractError`` on any fault of the raw files,
+    and then writes nothing.
+    """
+    raw = base.load(row["layout"]).read(row, files, options)
+    if (raw.adata is None) != (expression is None):
+        raise DataContractError(
+            info,
+            "expression",
+            expected="an output for the counts" if raw.adata is not None else "no output for counts",
+            found=expression,
+            remedy="the sheet's columns layout and has_expression decide; run again from the sheet",
+        )
+    image = Path(files["image"])
+    with open_slide(image) as slide:
+        slide.verify()
+        mpp, source = base.settle_mpp(
+            sheet=row.get("mpp", ""), metadata=slide.mpp, grid=raw.grid_mpp, image=image, slide=row["slide"]
+        )
+        size, reader = (slide.width_px, slide.height_px), slide.reader
+        _check_inside(raw.spots, size=size, path=files.get("positions", files.get("selection", image)), image=image)
+        picture = slide.thumbnail(long_side_px=THUMBNAIL_PX)
+    record = SlideInfo(
+        dataset=dataset,
+        slide=row["slide"],
+        patient=row["patient"],
+        width_px=size[0],
+        height_px=size[1],
+        mpp=mpp,
+        mpp_source=source,
+        reader=reader,
+        image=image.name,
+        image_sha256=file_sha256(image),
+        platform=row.get("platform") or raw.platform,
+        spot_diameter_um=raw.spot_diameter_um,
+        has_expression=raw.adata is not None,
+    )
+    table = spot_table(raw.spots, mpp=mpp)
+    if raw.adata is not None:
+        adata = expression_of(raw.adata, table, record)
+        check_expression(adata, path=expression)
+        with complete_file(expression) as path:
+            adata.write_h5ad(path, compression="gzip")
+    write_parquet(spots, table)
+    with complete_file(thumbnail) as path:
+        Image.fromarray(picture).save(path, format="JPEG", quality=THUMBNAIL_QUALITY)
+    write_json(info, dataclasses.asdict(record))
+    logger.info(
+        "%s: %d spots, %s genes, %d × %d px at %.4g µm per pixel (%s), read by %s",
+        record.slide,
+        len(table),
+        "no" if raw.adata is None else raw.adata.n_vars,
+        *size,
+        mpp,
+        source,
+        reader,
+    )
+
+
+def spot_table(spots: pd.DataFrame, *, mpp: float) -> pd.DataFrame:
+    """The spots frame with µm, in the columns and order that are stored."""
+    table = spots.assign(x_um=spots["x_px"] * mpp, y_um=spots["y_px"] * mpp)
+    return table.sort_values(["grid_row", "grid_col"], kind="stable").reset_index(drop=True)[list(SPOT_COLUMNS)]
+
+
+def expression_of(adata: anndata.AnnData, table: pd.DataFrame, record: SlideInfo) -> anndata.AnnData:
+    """The counts in the order of ``table``, with coordinates and provenance."""
+    adata = adata[table["spot_id"].to_numpy()].copy()
+    adata.obsm["xy_um"] = table[["x_um", "y_um"]].to_numpy(np.float64)
+    adata.obsm["xy_px"] = table[["x_px", "y_px"]].to_numpy(np.float64)
+    adata.obsm["grid"] = table[["grid_row", "grid_col"]].to_numpy(np.int64)
+    facts = dataclasses.asdict(record) | {"identifier_release": IDENTIFIER_RELEASE}
+    adata.uns = {key: facts[key] for key in EXPRESSION_UNS}
+    return adata
+
+
+def check_expression(adata: anndata.AnnData, *, path: str | Path) -> None:
+    """Raise ``DataContractError`` unless ``adata`` is what ``expression/`` promises."""
+    faults = {
+        "X": (sparse.issparse(adata.X) and adata.X.format == "csr" and adata.X.dtype == np.int32, "CSR int32"),
+        "obs_names": (adata.obs_names.is_unique, "unique spot ids"),
+        "var_names": (adata.var_names.is_unique, "unique gene ids"),
+        "var": ("symbol" in adata.var, "a column symbol"),
+        "obsm": (
+            set(adata.obsm) == set(EXPRESSION_OBSM)
+            and all(adata.obsm[k].shape == (adata.n_obs, 2) for k in adata.obsm),
+            f"{', '.join(EXPRESSION_OBSM)}, two columns each",
+        ),
+        "uns": (set(adata.uns) == set(EXPRESSION_UNS), ", ".join(EXPRESSION_UNS)),
+    }
+    for field, (kept, expected) in faults.items():
+        if not kept:
+            raise DataContractError(
+                path, field, expected=expected, found="something else", remedy="the reader of this layout is at fault"
+            )
+
+
+def _check_inside(spots: pd.DataFrame, *, size: tuple[int, int], path: str | Path, image: Path) -> None:
+    width, height = size
+    outside = ~(spots["x_px"].between(0, width) & spots["y_px"].between(0, height))
+    if outside.any():
+        first = spots[outside].iloc[0]
+        raise DataContractError(
+            path,
+            "spot positions",
+            expected=f"centres inside 0..{width} × 0..{height} px, the size of {image.name}",
+            found=f"{int(outside.sum())} of {len(spots)} outside "
+            f"(first: {first['spot_id']} at {first['x_px']:g}, {first['y_px']:g})",
+            remedy="use the full-resolution image that the positions refer to",
+        )

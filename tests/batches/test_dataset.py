@@ -1,0 +1,174 @@
+import dataclasses
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stainscript.artifacts.stores import open_store, write_parquet
+from stainscript.batches.batch import SpotBatch
+from stainscript.batches.dataset import carve_validation, load_slides
+from stainscript.errors import DataContractError
+from stainscript.genes.normalise import target_matrix
+from stainscript.types import Space, Target
+
+TARGET = Target(space=Space.LOG1P_CP10K)
+
+
+def load(cohort, *names, **changes):
+    entries = [{**cohort.files(name), **changes} for name in names]
+    return load_slides(slides=entries, gene_ids=cohort.genes[2:10], target=TARGET)
+
+
+def test_fields_come_from_their_files(cohort):
+    batch = load(cohort, "a", "b")
+    assert batch.slides == ("a", "b")
+    assert batch.patients == ("patient-a", "patient-b")
+    assert batch.slide_index.tolist() == [0] * 24 + [1] * 24
+    assert batch.spot_id[:8].tolist() == ["0x0", "1x0", "2x0", "3x0", "4x0", "5x0", "0x1", "1x1"]
+    np.testing.assert_array_equal(batch.grid[7], [1, 1])  # row, col
+    np.testing.assert_array_equal(batch.xy_um[8], [150.0, 125.0])  # x of column 2, y of row 1
+    np.testing.assert_array_equal(batch.extent_um[0], [500.0, 400.0])
+    np.testing.assert_array_equal(
+        batch.target[24:], target_matrix(cohort.counts("b"), gene_ids=cohort.genes[2:10], target=TARGET)
+    )
+    assert batch.answers is None
+
+
+def test_encoders_of_a_view_are_concatenated_in_the_given_order(cohort):
+    folders = cohort.files("a")["features"]["patch"]
+    stored = [open_store(folder, "features")["features"] for folder in folders]
+    np.testing.assert_array_equal(load(cohort, "a").features["patch"], np.hstack(stored))
+    turned = load(cohort, "a", features={"patch": folders[::-1]})
+    np.testing.assert_array_equal(turned.features["patch"], np.hstack(stored[::-1]))
+
+
+def test_only_the_named_views_and_files_are_read(cohort):
+    batch = load(cohort, "a", features={}, expression=None)
+    assert batch.features == {}
+    assert batch.target is None
+
+
+def test_half_precision_features_become_float32(cohort):
+    spots = load(cohort, "a").spot_id
+    cohort.write_features("a", "first", np.ones((24, 3), dtype=np.float16), spots)
+    assert load(cohort, "a").features["patch"].dtype == np.float32
+
+
+def test_shuffled_rows_of_one_feature_store_raise(cohort):
+    store = open_store(cohort.folder / "b.second", "features")
+    order = np.roll(np.arange(24), 1)
+    cohort.write_features("b", "second", store["features"][order], store.ids("spot_id")[order])
+    with pytest.raises(DataContractError, match=r"b\.second: spot_id: expected '0x0' at position 0.*in another order"):
+        load(cohort, "a", "b")
+
+
+def test_spots_and_counts_of_different_order_raise(cohort):
+    path = cohort.folder / "a.spots.parquet"
+    write_parquet(path, pd.read_parquet(path).iloc[::-1].reset_index(drop=True))
+    with pytest.raises(DataContractError, match="in another order"):
+        load(cohort, "a", features={})
+
+
+def test_a_feature_that_is_not_finite_names_its_spot(cohort):
+    features = np.ones((24, 3), dtype=np.float32)
+    features[7, 2] = np.nan
+    cohort.write_features("a", "first", features, load(cohort, "a").spot_id)
+    with pytest.raises(DataContractError, match=r"a\.first: features: .*nan at spot '1x1', feature 2"):
+        load(cohort, "a")
+
+
+def test_slide_or_patient_that_differ_from_the_sheet_raise(cohort):
+    with pytest.raises(DataContractError, match="slide: expected b; found a"):
+        load(cohort, "a", slide="b")
+    with pytest.raises(DataContractError, match="patient: expected someone; found patient-a"):
+        load(cohort, "a", patient="someone")
+
+
+def test_no_slides_raise():
+    with pytest.raises(DataContractError, match="at least one slide"):
+        load_slides(slides=[])
+
+
+def test_spots_file_without_a_column_raises(cohort):
+    path = cohort.folder / "a.spots.parquet"
+    write_parquet(path, pd.read_parquet(path).drop(columns="x_um"))
+    with pytest.raises(DataContractError, match="found no x_um"):
+        load(cohort, "a")
+
+
+def write_more_answers(cohort, path):
+    """The counts of slide a in reverse order, with three more spots."""
+    counts, more = cohort.counts("a")[::-1].copy(), cohort.counts("b")[:3].copy()
+    more.obs_names = ["far1", "far2", "far3"]
+    anndata.concat([counts, more]).write_h5ad(path)
+
+
+@pytest.mark.parametrize("smooth", ["none", "grid3x3"])
+def test_answers_are_joined_by_id_from_a_larger_file_in_another_order(cohort, tmp_path, smooth):
+    """With smoothing: the other file's further spots must not enter the 3×3 mean."""
+    write_more_answers(cohort, tmp_path / "expected.h5ad")
+    entry = cohort.files("a") | {"answers": tmp_path / "expected.h5ad"}
+    target = dataclasses.replace(TARGET, smooth=smooth)
+    batch = load_slides(slides=[entry], gene_ids=cohort.genes[2:10], target=target)
+    np.testing.assert_array_equal(batch.answers, batch.target)
+
+
+def test_answers_without_one_of_our_spots_raise(cohort, tmp_path):
+    cohort.counts("a")[:-1].copy().write_h5ad(tmp_path / "expected.h5ad")
+    with pytest.raises(DataContractError, match=r"a row for '5x3'; found none \(1 of 24 spots are missing\)"):
+        load(cohort, "a", answers=tmp_path / "expected.h5ad")
+
+
+def numbered(*sizes: int) -> SpotBatch:
+    count = sum(sizes)
+    return SpotBatch(
+        slides=tuple(f"s{n}" for n in range(len(sizes))),
+        patients=tuple("p" * len(sizes)),
+        slide_index=np.repeat(np.arange(len(sizes)), sizes),
+        spot_id=np.arange(count).astype(str).astype(object),
+        features={},
+        xy_um=np.zeros((count, 2)),
+        grid=np.zeros((count, 2)),
+        extent_um=np.zeros((count, 2)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("spots", "fraction", "held"),
+    [(100, 0.1, 10), (25, 0.1, 2), (35, 0.1, 4), (3, 0.1, 1), (2, 0.9, 1), (10, 0.99, 9)],
+)
+def test_number_of_held_out_spots(spots, fraction, held):
+    """round(2.5) is 2 and round(3.5) is 4: halves go to even."""
+    train, val = carve_validation(numbered(spots), fraction=fraction, seed=0)
+    assert (len(train), len(val)) == (spots - held, held)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.integers(2, 40), min_size=1, max_size=4),
+    fraction=st.floats(0.01, 0.99),
+    seed=st.integers(0, 100),
+)
+def test_each_spot_is_on_one_side_and_each_slide_on_both(sizes, fraction, seed):
+    batch = numbered(*sizes)
+    train, val = carve_validation(batch, fraction=fraction, seed=seed)
+    assert sorted([*train.spot_id, *val.spot_id], key=int) == batch.spot_id.tolist()
+    for part in (train, val):
+        assert set(part.slide_index.tolist()) == set(range(len(sizes)))
+        assert part.spot_id.tolist() == sorted(part.spot_id, key=int)
+
+
+def test_carve_of_a_slide_does_not_depend_on_the_other_slides():
+    one, two = numbered(30), numbered(30, 20)
+    alone = carve_validation(one, fraction=0.2, seed=5)[1].spot_id
+    beside = carve_validation(two, fraction=0.2, seed=5)[1]
+    assert alone.tolist() == beside.spot_id[beside.slide_index == 0].tolist()
+    assert alone.tolist() != carve_validation(one, fraction=0.2, seed=6)[1].spot_id.tolist()
+
+
+def test_a_carve_that_leaves_nothing_to_train_on_raises():
+    with pytest.raises(DataContractError, match="0 and 1 of 1 spots"):
+        carve_validation(numbered(1), fraction=0.1, seed=0)
