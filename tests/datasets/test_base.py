@@ -136,6 +136,15 @@ def test_options_are_checked_against_the_layout():
             base.checked_options(layout, wrong)
 
 
+def test_a_role_without_path_or_file_is_refused(tmp_path):
+    (tmp_path / "a.tif").write_bytes(b"x")
+    assert base.require({"image": str(tmp_path / "a.tif")}, ["image"], slide="S") == {"image": tmp_path / "a.tif"}
+    with pytest.raises(DataContractError, match="counts of slide S: expected a file; found no path"):
+        base.require({}, ["counts"], slide="S")
+    with pytest.raises(DataContractError, match=r"gone\.tif: image of slide S: expected a file; found no such file"):
+        base.require({"image": tmp_path / "gone.tif"}, ["image"], slide="S")
+
+
 def test_without_a_root_every_slide_is_missing():
     for name in base.layouts():
         module, row = base.load(name), {"slide": "A1", "patient": "A", "layout": name}

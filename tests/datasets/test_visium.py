@@ -32,6 +32,22 @@ def test_every_version_of_the_output_gives_the_same_slide(write_visium, version,
     assert (raw.platform, raw.spot_diameter_um) == ("Visium", 55.0)
 
 
+def test_paths_settled_before_the_files_were_there_find_version_1_as_well(write_visium):
+    root = write_visium(version=1)
+    (root / "V1/outs/he.png").rename(root / "V1/outs/V1.tif")
+    raw = visium.read(ROW, visium.expected_files(ROW, root), {})
+    assert len(raw.spots) == 4
+
+
+@pytest.mark.parametrize("name", ["filtered_feature_bc_matrix.h5", "spatial/tissue_positions.csv", "he.png"])
+def test_a_raw_file_that_went_away_is_named(write_visium, name):
+    root = write_visium()
+    files = visium.files(ROW, root)
+    (root / "V1" / "outs" / name).unlink()
+    with pytest.raises(DataContractError, match=f"{name}: .* of slide V1: expected a file; found no such file"):
+        visium.read(ROW, files, {})
+
+
 def turned(degrees, mirrored):
     rows, columns = np.divmod(np.arange(40), 5)
     columns = 2 * columns + rows % 2

@@ -136,6 +136,21 @@ def checked_options(layout: ModuleType, options: Mapping[str, Any]) -> dict[str,
     return {**layout.OPTIONS, **options}
 
 
+def require(files: Mapping[str, str | Path], roles: Iterable[str], *, slide: str) -> dict[str, Path]:
+    """``files`` as paths; raises ``DataContractError`` when one of ``roles`` is absent from it or from the disk."""
+    paths = {role: Path(path) for role, path in files.items()}
+    for role in roles:
+        if role not in paths or not paths[role].is_file():
+            raise DataContractError(
+                paths.get(role, slide),
+                f"{role} of slide {slide}",
+                expected="a file",
+                found="no such file" if role in paths else "no path",
+                remedy="put the raw file there, or drop the slide from the sheet",
+            )
+    return paths
+
+
 def named_image(row: Mapping[str, str], folders: Iterable[Path]) -> Path | None:
     """The sheet's ``image``: absolute, or relative to the first of ``folders`` that has it; ``None`` if absent."""
     candidates = [folder / row["image"] for folder in folders]  # an absolute name replaces the folder

@@ -22,6 +22,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 MATRIX = "filtered_feature_bc_matrix"
+POSITIONS = ("tissue_positions.csv", "tissue_positions_list.csv")  # Space Ranger 2 and later; 1
 
 
 def files(row: Mapping[str, str], root: str | Path | None) -> dict[str, Path]:
@@ -85,7 +86,7 @@ def read(row: Mapping[str, str], files: Mapping[str, str | Path], options: Mappi
     paths["positions"] = _positions(paths["positions"].parent)  # a generated slide's version is known only now
     positions = spaceranger.read_positions(paths["positions"])
     grid_mpp = spaceranger.grid_mpp(positions, pitch_um=PITCH_UM)
-    if grid_mpp is None and "scalefactors" in paths:
+    if grid_mpp is None and "scalefactors" in paths and paths["scalefactors"].is_file():
         grid_mpp = spaceranger.diameter_mpp(paths["scalefactors"], diameter_um=SPOT_DIAMETER_UM)
     adata = spaceranger.read_matrix(paths) if base.has_expression(row) else None
     spots = spaceranger.spots_in_tissue(
@@ -109,6 +110,14 @@ def _positions(spatial: Path) -> Path:
     """The positions file: Space Ranger 2's name, or version 1's where only that one exists."""
     first, second = spatial / "tissue_positions.csv", spatial / "tissue_positions_list.csv"
     return second if second.is_file() and not first.is_file() else first
+
+
+def _with_present_positions(paths: dict[str, Path]) -> dict[str, Path]:
+    """Paths settled before the files were there name version 2's positions; version 1's serve where only they came."""
+    given = paths.get("positions")
+    if given is None or given.is_file() or given.name not in POSITIONS:
+        return paths
+    return paths | {"positions": next((p for p in map(given.with_name, POSITIONS) if p.is_file()), given)}
 
 
 def _matrix_files(folder: Path) -> dict[str, Path]:

@@ -58,7 +58,7 @@ def read(row: Mapping[str, str], files: Mapping[str, str | Path], options: Mappi
     from stainscript.slides.open import open_slide
 
     chosen = base.checked_options(sys.modules[__name__], options)
-    image = files["image"]
+    image = base.require(files, ["image"], slide=row["slide"])["image"]
     with open_slide(image) as slide:
         mpp, _ = base.settle_mpp(
             sheet=row.get("mpp", ""), metadata=slide.mpp, grid=None, image=image, slide=row["slide"]

@@ -73,6 +73,7 @@ def random_states(fabric: Fabric) -> dict[str, torch.Tensor]:
 
 def restore_random_states(fabric: Fabric, states: dict[str, torch.Tensor]) -> None:
     """Undo of ``random_states``, in every process."""
-    torch.set_rng_state(states["cpu"][fabric.global_rank].cpu())
-    if "cuda" in states and fabric.device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"][fabric.global_rank].cpu(), fabric.device)
+    own = {name: rows[fabric.global_rank].clone() for name, rows in states.items()}  # torch crashes on a row's view
+    torch.set_rng_state(own["cpu"])
+    if "cuda" in own and fabric.device.type == "cuda":
+        torch.cuda.set_rng_state(own["cuda"], fabric.device)
