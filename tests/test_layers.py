@@ -11,7 +11,7 @@ import pytest
 
 LAYERS = [
     {"types", "errors", "seeds"},
-    {"config", "artifacts"},
+    {"config", "artifacts", "devices"},
     {"slides", "datasets"},
     {"patches", "genes"},
     {"encoders"},

@@ -129,7 +129,9 @@ class Protocol(Strict):
     target: TargetSpace
     panel: Name
     split: Name
-    views: dict[Name, Name] = Field({"patch": "patch"}, description="what a method calls a view → a view of config.yaml")
+    views: dict[Name, Name] = Field(
+        {"patch": "patch"}, description="what a method calls a view → a view of config.yaml"
+    )
     subsets: Subsets = Subsets()
 
 

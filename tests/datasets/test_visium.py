@@ -39,7 +39,7 @@ def test_paths_settled_before_the_files_were_there_find_version_1_as_well(write_
     assert len(raw.spots) == 4
 
 
-@pytest.mark.parametrize("name", ["filtered_feature_bc_matrix.h5", "spatial/tissue_positions.csv", "he.png"])
+@pytest.mark.parametrize("name", ["filtered_feature_bc_matrix.h5", "spatial/tissue_positions.csv"])
 def test_a_raw_file_that_went_away_is_named(write_visium, name):
     root = write_visium()
     files = visium.files(ROW, root)

@@ -46,3 +46,15 @@ def test_variance_difference_leaves_a_constant_truth_out():
 
 def test_every_metric_has_every_subset():
     assert len(rows()) == 4 * 3 + 2
+
+
+def test_a_gene_that_the_slide_does_not_measure_is_undefined_everywhere():
+    predicted = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 5.0]])
+    observed = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
+    everyone = {"all": np.arange(2)}
+    scored = score_slide(predicted, observed, subsets=everyone, best=(), measured=np.array([True, False]))
+    assert scored.pcc[0] == pytest.approx(1)
+    assert np.isnan([scored.pcc[1], scored.mse[1], scored.mae[1]]).all()
+    assert scored.moments.n.tolist() == [3, 0]
+    assert [row.n_defined for row in scored.rows if row.metric in ("pcc", "mse")] == [1, 1]
+    assert next(row.value for row in scored.rows if row.metric == "mse") == 0

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from stainscript.errors import DataContractError
-from stainscript.genes.normalise import smooth_grid3x3, sparse_to_space, target_matrix, to_space
+from stainscript.genes.normalise import measures, smooth_grid3x3, sparse_to_space, target_matrix, to_space
 from stainscript.types import Space, Target
 
 COUNTS = np.array([[0, 1, 3], [0, 0, 0], [2, 0, 6]])
@@ -74,6 +74,14 @@ def test_genes_come_in_the_order_asked_for():
 def test_a_gene_the_slide_does_not_measure_is_named():
     with pytest.raises(DataContractError, match=r"expression/toy/T1.h5ad: gene_id: .* no XYZ \(1 genes"):
         target_matrix(slide([[5, 6, 7]]), gene_ids=["A", "XYZ"], target=Target(space=Space.COUNTS))
+
+
+def test_an_unmeasured_gene_can_be_a_column_of_zeros_to_mask():
+    adata = slide([[5, 6, 7]])
+    target = Target(space=Space.COUNTS)
+    values = target_matrix(adata, gene_ids=["C", "XYZ", "A"], target=target, unmeasured="zero")
+    np.testing.assert_array_equal(values, [[7, 0, 5]])
+    assert measures(adata, ["C", "XYZ", "A"]).tolist() == [True, False, True]
 
 
 def test_smoothing_averages_occupied_cells_only():

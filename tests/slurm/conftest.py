@@ -65,7 +65,7 @@ class Cluster:
 
     folder: Path
     environment: dict[str, str]
-    quick: tuple[str, ...] = ("--slurm-init-seconds-before-status-checks", "4", "--latency-wait", "5")
+    quick: tuple[str, ...] = ("--slurm-init-seconds-before-status-checks", "8", "--latency-wait", "5")
 
     def run(self, *command: str) -> str:
         """Standard output of a SLURM command."""

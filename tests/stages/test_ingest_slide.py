@@ -171,6 +171,13 @@ def test_an_empty_jpeg_is_refused(raw, ingest):
         ingest(root)
 
 
+def test_an_image_that_went_away_is_named(raw, ingest):
+    root = raw()
+    image_of(root).unlink()
+    with pytest.raises(DataContractError, match="image of slide S1: expected a file; found no path"):
+        ingest(root)
+
+
 def test_a_truncated_jpeg_is_refused(raw, ingest):
     root = raw()
     image_of(root).write_bytes(image_of(root).read_bytes()[:-5000])

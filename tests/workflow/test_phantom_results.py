@@ -58,7 +58,20 @@ def test_the_table_has_the_promised_columns(demo) -> None:
     path: Path = demo.folder / "results/tables/phantom/leaderboard.tsv"
     head = path.read_text().splitlines()[0].split("\t")
     assert head[:12] == (
-        "experiment method encoder protocol metric subset mean sd ci_low ci_high n_folds n_defined".split()
+        [
+            "experiment",
+            "method",
+            "encoder",
+            "protocol",
+            "metric",
+            "subset",
+            "mean",
+            "sd",
+            "ci_low",
+            "ci_high",
+            "n_folds",
+            "n_defined",
+        ]
     )
     for suffix in ("md", "tex"):
         assert "ridge" in path.with_suffix(f".{suffix}").read_text()

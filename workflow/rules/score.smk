@@ -6,6 +6,7 @@ rule score:
         predictions=lambda w: plan.score_files(w)["predictions"],
         expression=lambda w: plan.score_files(w)["expression"],
         panel=lambda w: plan.score_files(w)["panel"],
+        cohort=lambda w: plan.score_files(w)["cohort"],
     output:
         slides="results/metrics/{experiment}/fold{fold}/seed{seed}/slides.parquet",
         genes="results/metrics/{experiment}/fold{fold}/seed{seed}/genes.parquet",

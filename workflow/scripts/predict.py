@@ -12,5 +12,6 @@ with job_log(snakemake.log[0]):
         experiment=w.experiment,
         fold=int(w.fold),
         seed=int(w.seed),
+        hardware=made["hardware"],
         out=snakemake.output[0],
     )

@@ -9,6 +9,7 @@ with job_log(snakemake.log[0]):
         predictions=given.predictions,
         expression=given.expression,
         panel=given.panel,
+        cohort=given.cohort,
         target=made["target"],
         subsets=made["subsets"],
         experiment=w.experiment,

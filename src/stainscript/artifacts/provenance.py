@@ -41,6 +41,12 @@ def environment_digest(path: str | Path) -> str:
     return digest_of(yaml.safe_load(Path(path).read_text()))
 
 
+def folder_digest(folder: str | Path) -> str:
+    """Digest of the contents of a folder's files, by relative name: for templates and tables that code reads."""
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return digest_of({str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files})
+
+
 def import_closure(modules: tuple[str, ...]) -> frozenset[str]:
     """``modules`` and all modules of this package they import, directly or through others."""
     seen: set[str] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anndata
 import numpy as np
@@ -159,15 +159,19 @@ def _read_answers(
         )
     chosen = adata[rows].copy()
     chosen.obsm["grid"] = grid
-    return _checked_target(chosen, path, gene_ids, target)
+    return _checked_target(chosen, path, gene_ids, target, unmeasured="zero")  # no score looks at such a gene
 
 
 def _checked_target(
-    adata: anndata.AnnData, path: str | Path, gene_ids: Sequence[str], target: Target | None
+    adata: anndata.AnnData,
+    path: str | Path,
+    gene_ids: Sequence[str],
+    target: Target | None,
+    unmeasured: Literal["error", "zero"] = "error",
 ) -> np.ndarray:
     if target is None:
         raise ValueError("reading expression needs a target")
-    values = target_matrix(adata, gene_ids=gene_ids, target=target)
+    values = target_matrix(adata, gene_ids=gene_ids, target=target, unmeasured=unmeasured)
     if not np.isfinite(values).all():
         raise DataContractError(
             path, "X", expected="finite values", found="NaN or infinity", remedy="run ingest_slide again"

@@ -1,4 +1,4 @@
-"""What every raw layout offers, the sheet that lists a cohort's slides, and the choice of a slide's µm per pixel.
+"""What every raw layout offers, and the sheet that lists a cohort's slides.
 
 A layout is a module file of this package that defines ``files``. It has
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 import ast
 import csv
 import importlib
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,12 +29,9 @@ if TYPE_CHECKING:
     import anndata
     import pandas as pd
 
-logger = logging.getLogger(__name__)
-
 REQUIRED_COLUMNS = ("slide", "patient", "layout")
 OPTIONAL_COLUMNS = ("mpp", "image", "platform", "condition", "hest_id", "has_expression", "note")
 IMAGE_SUFFIXES = (".tif", ".tiff", ".svs", ".jpg", ".jpeg", ".png")
-MPP_TOLERANCE = 0.05  # sheet and metadata may differ by this share
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 NO_ROOT = "the dataset's root is not set"
 
@@ -162,36 +158,6 @@ def images_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
-
-
-def settle_mpp(
-    *, sheet: str, metadata: float | None, grid: float | None, image: str | Path, slide: str
-) -> tuple[float, str]:
-    """µm per level-0 pixel and its source: the sheet before the image's metadata before the spot grid.
-
-    Raises ``DataContractError`` when there is none, and when sheet and metadata differ by more than 5 %.
-    """
-    stated = float(sheet) if sheet else None
-    if stated is not None and metadata is not None and abs(stated - metadata) > MPP_TOLERANCE * metadata:
-        raise DataContractError(
-            image,
-            "mpp",
-            expected=f"{metadata:.4g} µm per pixel (the image's metadata) within {MPP_TOLERANCE:.0%}",
-            found=f"{stated:.4g} in the sheet's column mpp of slide {slide}",
-            remedy="correct the sheet's column mpp or empty it; if the metadata are wrong, remove them from the image",
-        )
-    for value, source in ((stated, "sheet"), (metadata, "metadata"), (grid, "spot grid")):
-        if value is not None:
-            if grid is not None and abs(value - grid) > MPP_TOLERANCE * grid:
-                logger.warning("%s: mpp %.4g (%s), but the spot grid implies %.4g", slide, value, source, grid)
-            return value, source
-    raise DataContractError(
-        image,
-        "mpp",
-        expected="µm per pixel from the sheet, the image's metadata or the spot grid",
-        found="none of the three",
-        remedy=f"fill the sheet's column mpp for slide {slide}",
-    )
 
 
 def _defines_files(path: Path) -> bool:

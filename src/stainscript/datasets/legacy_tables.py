@@ -26,7 +26,7 @@ def read_slide(
     row: Mapping[str, str], files: Mapping[str, str | Path], *, pitch_um: float, diameter_um: float, platform: str
 ) -> base.RawSlide:
     """Counts and selection joined by ``<x>x<y>``; spots sorted by (y, x)."""
-    wanted = ["selection", "image", *(["counts"] if base.has_expression(row) else [])]
+    wanted = ["selection", *(["counts"] if base.has_expression(row) else [])]
     base.require(files, wanted, slide=row["slide"])
     spots = read_selection(files["selection"])
     grid_mpp = selection_mpp(spots, pitch_um=pitch_um)

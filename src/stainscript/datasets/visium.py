@@ -83,7 +83,9 @@ def read(row: Mapping[str, str], files: Mapping[str, str | Path], options: Mappi
 
     chosen = base.checked_options(sys.modules[__name__], options)
     paths = {role: Path(path) for role, path in files.items()}
-    paths["positions"] = _positions(paths["positions"].parent)  # a generated slide's version is known only now
+    if "positions" in paths and not paths["positions"].is_file():
+        paths["positions"] = _positions(paths["positions"].parent)  # a generated slide's version is known only now
+    base.require(paths, ["positions", *(["matrix"] if base.has_expression(row) else [])], slide=row["slide"])
     positions = spaceranger.read_positions(paths["positions"])
     grid_mpp = spaceranger.grid_mpp(positions, pitch_um=PITCH_UM)
     if grid_mpp is None and "scalefactors" in paths and paths["scalefactors"].is_file():
@@ -108,16 +110,8 @@ def _folder(row: Mapping[str, str], root: Path) -> Path:
 
 def _positions(spatial: Path) -> Path:
     """The positions file: Space Ranger 2's name, or version 1's where only that one exists."""
-    first, second = spatial / "tissue_positions.csv", spatial / "tissue_positions_list.csv"
+    first, second = (spatial / name for name in POSITIONS)
     return second if second.is_file() and not first.is_file() else first
-
-
-def _with_present_positions(paths: dict[str, Path]) -> dict[str, Path]:
-    """Paths settled before the files were there name version 2's positions; version 1's serve where only they came."""
-    given = paths.get("positions")
-    if given is None or given.is_file() or given.name not in POSITIONS:
-        return paths
-    return paths | {"positions": next((p for p in map(given.with_name, POSITIONS) if p.is_file()), given)}
 
 
 def _matrix_files(folder: Path) -> dict[str, Path]:

@@ -55,14 +55,13 @@ def read(row: Mapping[str, str], files: Mapping[str, str | Path], options: Mappi
     import pandas as pd
     from PIL import Image
 
+    from stainscript.datasets.scale import settle_mpp
     from stainscript.slides.open import open_slide
 
     chosen = base.checked_options(sys.modules[__name__], options)
     image = base.require(files, ["image"], slide=row["slide"])["image"]
     with open_slide(image) as slide:
-        mpp, _ = base.settle_mpp(
-            sheet=row.get("mpp", ""), metadata=slide.mpp, grid=None, image=image, slide=row["slide"]
-        )
+        mpp, _ = settle_mpp(sheet=row.get("mpp", ""), metadata=slide.mpp, grid=None, image=image, slide=row["slide"])
         pitch_px = chosen["pitch_um"] / mpp
         columns, rows = int(slide.width_px / pitch_px), int(slide.height_px / pitch_px)
         if not columns or not rows:

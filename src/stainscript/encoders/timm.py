@@ -94,7 +94,7 @@ def load(
     the encoder says so. Raises ``DataContractError`` for wrong weights, an absent GPU, and models whose output is not
     one vector an image.
     """
-    device = _device(hardware.get("accelerator", "auto"))
+    device = _device(hardware.get("accelerator", "auto"), gpu=hardware.get("gpu"))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stream_seed(seed, "encoder", variant))
         model = _create(variant)
@@ -153,7 +153,7 @@ def _pooled_width(model: torch.nn.Module, input_size: tuple[int, int, int], vari
     return int(output.shape[1])
 
 
-def _device(accelerator: str) -> torch.device:
+def _device(accelerator: str, *, gpu: int | None) -> torch.device:
     present = torch.cuda.is_available()
     if accelerator == "gpu" and not present:
         raise DataContractError(
@@ -163,7 +163,7 @@ def _device(accelerator: str) -> torch.device:
             found="none",
             remedy="set it to auto or cpu",
         )
-    return torch.device("cuda" if present and accelerator in ("auto", "gpu") else "cpu")
+    return torch.device("cuda", gpu or 0) if present and accelerator in ("auto", "gpu") else torch.device("cpu")
 
 
 @contextlib.contextmanager

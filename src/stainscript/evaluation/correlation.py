@@ -59,6 +59,10 @@ class Moments:
         )
         return merged if weights is not None else Moments(**{name: getattr(merged, name)[0] for name in FIELDS})
 
+    def only(self, measured: np.ndarray) -> Moments:
+        """The same with no spots, and zeros, for genes that are not ``measured`` ((G,) bool)."""
+        return Moments(**{name: np.where(measured, getattr(self, name), 0) for name in FIELDS})
+
     def pearson(self) -> np.ndarray:
         """Pearson correlation, shape of the fields; NaN where either side is constant."""
         defined = (

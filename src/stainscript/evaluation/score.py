@@ -37,21 +37,30 @@ class SlideScore:
 
 
 def score_slide(
-    predicted: np.ndarray, observed: np.ndarray, *, subsets: Mapping[str, np.ndarray], best: Sequence[int]
+    predicted: np.ndarray,
+    observed: np.ndarray,
+    *,
+    subsets: Mapping[str, np.ndarray],
+    best: Sequence[int],
+    measured: np.ndarray | None = None,
 ) -> SlideScore:
     """Score one slide.
 
     predicted, observed: (S, G), same space; subsets: name → positions of genes; best: sizes of the post hoc subsets
-    ``best{n}``, the n best-predicted genes of this slide. Every value is the mean over the genes of its subset that
-    are defined: ``pcc`` where neither side is constant, ``rvd`` where the truth is not, ``mse`` and ``mae`` always.
+    ``best{n}``, the n best-predicted genes of this slide; measured: (G,) bool, genes that the slide measures, all by
+    default: the others have no value and no spots here. Every value is the mean over the genes of its subset that
+    are defined: ``pcc`` where neither side is constant, ``rvd`` where the truth is not, ``mse`` and ``mae`` where the
+    gene is measured.
     """
-    moments = moments_of(predicted, observed)
+    there = np.ones(predicted.shape[1], dtype=bool) if measured is None else measured
+    moments = moments_of(predicted, observed).only(there)
     genes = {
         "pcc": moments.pearson(),
         "mse": mse_per_gene(predicted, observed),
         "mae": mae_per_gene(predicted, observed),
         "rvd": rvd_per_gene(predicted, observed),
     }
+    genes = {metric: np.where(there, values, np.nan) for metric, values in genes.items()}
     rows = [
         _row(subset, metric, values[columns], spots=len(predicted), post_hoc=False)
         for metric, values in genes.items()

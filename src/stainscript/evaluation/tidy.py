@@ -31,6 +31,7 @@ class ScoredSlide:
     predicted: np.ndarray  # (S, G)
     observed: np.ndarray  # (S, G)
     score: SlideScore
+    measured: np.ndarray | None = None  # (G,) bool: genes that the slide measures; None: all
 
 
 def slide_rows(scored: Sequence[ScoredSlide], *, head: Mapping[str, Any]) -> pd.DataFrame:
@@ -89,7 +90,8 @@ def drawn_genes(scored: Sequence[ScoredSlide], *, panel: Panel, asked: Sequence[
 
 
 def map_rows(one: ScoredSlide, *, panel: Panel, drawn: np.ndarray) -> pd.DataFrame:
-    """Measured and predicted values of the drawn genes of one slide: gene by gene, spots in stored order."""
+    """Measured and predicted values of the drawn genes that the slide measures: gene by gene, spots in stored order."""
+    drawn = drawn if one.measured is None else drawn[one.measured[drawn]]
     spots = len(one.spot_id)
     return pd.DataFrame(
         {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy import sparse
@@ -83,21 +83,31 @@ def smooth_grid3x3(values: np.ndarray, *, grid: np.ndarray) -> np.ndarray:
     return total / present[:, None]
 
 
-def target_matrix(adata: AnnData, *, gene_ids: Sequence[str], target: Target) -> np.ndarray:
+def target_matrix(
+    adata: AnnData, *, gene_ids: Sequence[str], target: Target, unmeasured: Literal["error", "zero"] = "error"
+) -> np.ndarray:
     """What a method is to predict for the spots of one slide.
 
     adata: counts of one slide (spot, gene) with ``obsm["grid"]``; gene_ids: the panel, G ids. The library size is
     summed over all measured genes or over the panel, as ``target.library`` says; smoothing comes last, in the
-    transformed space. Returns (S, G) float32 in the order of ``gene_ids``. Raises ``DataContractError`` when the
-    slide does not measure a gene of the panel, or has two spots in one array cell and is to be smoothed.
+    transformed space. unmeasured: what to make of a gene that the slide does not measure; ``zero`` gives a column of
+    zeros, for callers that mask it with ``measures``. Returns (S, G) float32 in the order of ``gene_ids``. Raises
+    ``DataContractError`` for an unmeasured gene, or when two spots share an array cell and are to be smoothed.
     """
     measured = sparse.csr_matrix(adata.X)
-    counts = measured[:, gene_columns(adata, gene_ids)]
+    there = measures(adata, gene_ids) if unmeasured == "zero" else np.ones(len(gene_ids), dtype=bool)
+    counts = measured[:, gene_columns(adata, np.asarray(gene_ids, dtype=object)[there])]
     size = library_size_of(counts if target.library == "panel" else measured)
-    values = sparse_to_space(counts, space=target.space, library_size=size).toarray()
+    values = np.zeros((measured.shape[0], len(gene_ids)))
+    values[:, there] = sparse_to_space(counts, space=target.space, library_size=size).toarray()
     if target.smooth == "grid3x3":
         values = smooth_grid3x3(values, grid=_one_spot_a_cell(adata))
     return values.astype(np.float32)
+
+
+def measures(adata: AnnData, gene_ids: Sequence[str]) -> np.ndarray:
+    """Which of ``gene_ids`` the slide measures at all, (G,) bool: sections of one cohort may list different genes."""
+    return adata.var_names.get_indexer(list(gene_ids)) >= 0
 
 
 def gene_columns(adata: AnnData, gene_ids: Sequence[str]) -> np.ndarray:

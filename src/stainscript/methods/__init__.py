@@ -36,17 +36,17 @@ def configure(
     known = [entry.name for entry in fields(config)]
     for option in options:
         if option not in known:
-            raise unknown_name(path, f"{field} of {name}", str(option), known)
+            raise unknown_name(path, field, str(option), known)
     try:
         return config(**options)
     except ValidationError as error:
         first = error.errors()[0]
         raise DataContractError(
             path,
-            ".".join([f"{field} of {name}", *map(str, first["loc"])]),
+            ".".join([field, *map(str, first["loc"])]),
             expected=first["msg"],
             found=repr(first["input"])[:80],
-            remedy=f"see stainscript/methods/{name}/config.py",
+            remedy=f"see src/stainscript/methods/{name}/config.py",
         ) from error
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stainscript.config import Config
-from stainscript.datasets.base import layouts, read_sheet
+from stainscript.datasets.base import has_expression, layouts, read_sheet
 from stainscript.errors import DataContractError, unknown_name
 from stainscript.plan import paths
 
@@ -59,7 +59,7 @@ def _read(config: Config, name: str, repository: Path) -> dict[str, Row]:
             slide=cells["slide"],
             patient=cells["patient"],
             layout=layout,
-            measured=cells.get("has_expression", "true").strip().lower() not in {"false", "no", "0"},
+            measured=has_expression(cells),
             cells=cells,
             files={role: str(path) for role, path in files.items()},
             generated=dataset.generator is not None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from stainscript import methods
 from stainscript.config import Config
@@ -95,21 +95,5 @@ def _checked(entry: str, method: str, options: dict[str, Any]) -> tuple[dict[str
     """The method's full option set, validated by its own ``Config``, and what it needs."""
     if method not in methods.names():
         raise unknown_name("config.yaml", f"methods.{entry}.method", method, methods.names())
-    adapter = TypeAdapter(methods.config_of(method))
-    known = sorted(methods.config_of(method).__dataclass_fields__)
-    for key in options:
-        if key not in known:
-            raise unknown_name("config.yaml", f"methods.{entry}.options", key, known)
-    try:
-        made = adapter.validate_python(options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise DataContractError(
-            "config.yaml",
-            f"methods.{entry}.options.{where}",
-            expected=first["msg"],
-            found=repr(first["input"])[:80],
-            remedy=f"see src/stainscript/methods/{method}/config.py",
-        ) from error
-    return adapter.dump_python(made, mode="json"), made.needs
+    made = methods.configure(method, options, field=f"methods.{entry}.options")
+    return TypeAdapter(type(made)).dump_python(made, mode="json"), made.needs

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stainscript import encoders
-from stainscript.artifacts.provenance import code_digest, digest_of, environment_digest
+from stainscript.artifacts.provenance import code_digest, digest_of, environment_digest, folder_digest
 from stainscript.config import Config, load
 from stainscript.plan import paths
 from stainscript.plan.cohorts import Row, locate, read_cohorts
@@ -237,6 +237,7 @@ class Plan:
         return {
             "files": self._slide_files(e, w.slide),
             "checkpoint": paths.run(e.name, w.fold, w.seed, "checkpoint.safetensors"),
+            "hardware": self._hardware("accelerator", "threads") if e.needs.gpu else None,
             "answers": f"{answers}/truth/expected.h5ad" if e.needs.answers == "expected" else answers,
             "code": code_digest(["stainscript.stages.predict", f"stainscript.methods.{e.method}.method"]),
         }
@@ -249,6 +250,7 @@ class Plan:
             "predictions": [paths.predicted(e.name, w.fold, w.seed, name) for name in fold.test],
             "expression": [paths.expression(e.dataset, name) for name in fold.test],
             "panel": self._panel(e, fold.index),
+            "cohort": self._cohort(e) if self._protocol(e).subsets.scope == "dataset" else [],
         }
 
     def score_params(self, w: Any) -> dict[str, Any]:
@@ -288,6 +290,7 @@ class Plan:
             "sets": list(sets),
             "experiments": [row | {"set": name} for name in sets for row in self._rows(name)],
             "code": code_digest(["stainscript.stages.write_report"]),
+            "templates": folder_digest(self.repository / "src/stainscript/report/templates"),
         }
 
     def environment(self, name: str) -> str:
@@ -354,6 +357,9 @@ class Plan:
     def _panel(self, e: Experiment, fold: int) -> str:
         protocol = self._protocol(e)
         return paths.panel(e.dataset, protocol.split, fold, protocol.panel, e.protocol)
+
+    def _cohort(self, e: Experiment) -> list[str]:
+        return [paths.expression(e.dataset, name) for name, row in self.cohorts[e.dataset].items() if row.measured]
 
     def _slide_files(self, e: Experiment, slide: str) -> dict[str, Any]:
         views = self._protocol(e).views

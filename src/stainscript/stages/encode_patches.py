@@ -10,6 +10,7 @@ import numpy as np
 
 from stainscript import encoders
 from stainscript.artifacts.stores import open_store, write_store
+from stainscript.devices import hold_gpus
 from stainscript.errors import DataContractError
 
 logger = logging.getLogger(__name__)
@@ -26,22 +27,24 @@ def encode_patches(*, patches: str | Path, encoder: dict[str, Any], hardware: di
     that are not finite.
     """
     store = open_store(patches, "patches")
-    made = encoders.load(
-        encoder["kind"],
-        weights=encoder["weights"],
-        weights_sha256=encoder["weights_sha256"],
-        seed=encoder["seed"],
-        precision=encoder["precision"],
-        batch_size=encoder["batch_size"],
-        hardware=hardware,
-    )
-    spot_id = store.ids("spot_id")
-    features = np.empty((len(spot_id), made.width), dtype=DTYPES[encoder["store"]])
-    start = 0
-    with np.errstate(over="ignore"):  # a value beyond float16 becomes infinite and is refused below
-        for images in store.blocks("images"):
-            features[start : start + len(images)] = made.encode(images)
-            start += len(images)
+    accelerator = hardware["accelerator"] if encoders.needs_gpu(encoder["kind"]) else "cpu"
+    with hold_gpus(accelerator=accelerator, count=1) as gpus:
+        made = encoders.load(
+            encoder["kind"],
+            weights=encoder["weights"],
+            weights_sha256=encoder["weights_sha256"],
+            seed=encoder["seed"],
+            precision=encoder["precision"],
+            batch_size=encoder["batch_size"],
+            hardware={**hardware, "gpu": None if gpus is None else gpus[0]},
+        )
+        spot_id = store.ids("spot_id")
+        features = np.empty((len(spot_id), made.width), dtype=DTYPES[encoder["store"]])
+        start = 0
+        with np.errstate(over="ignore"):  # a value beyond float16 becomes infinite and is refused below
+            for images in store.blocks("images"):
+                features[start : start + len(images)] = made.encode(images)
+                start += len(images)
     _refuse_infinite(features, spot_id, patches=patches, encoder=encoder)
     attrs = {key: store.attrs[key] for key in PASSED_ON} | {
         "encoder": encoder["name"],

@@ -15,14 +15,15 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from stainscript import methods
+from stainscript.artifacts.provenance import digest_of
 from stainscript.artifacts.provenance import run_record as run_record_of
-from stainscript.artifacts.stores import complete_file, write_json
+from stainscript.artifacts.stores import complete_file, file_sha256, open_store, write_json
 from stainscript.batches.batch import SpotBatch
 from stainscript.batches.dataset import carve_validation, load_slides
+from stainscript.devices import hold_gpus
 from stainscript.errors import DataContractError
 from stainscript.genes.panel_file import read_panel
 from stainscript.methods.base import FitData, ProblemSpec, State, save_state
-from stainscript.training.devices import hold_gpus
 from stainscript.training.run import RunContext
 from stainscript.types import Panel, Space, Target
 
@@ -46,14 +47,16 @@ def fit(
     spec: JSON: experiment, fold, seed, dataset, method, options, target (of ``types.Target``), train and val (slide
     names), val_spot_fraction, views (view → encoder names), hardware (of ``config.Hardware``), digests.
     inputs: ``panel`` and, per slide, the files that ``batches.dataset.load_slides`` reads. resume: a path outside the
-    declared outputs, named by the digest of all that the fit depends on; save_every_s: seconds between two writes of
-    it, 0 for every epoch. The checkpoint is written last and the resume file removed after it, so a kill at any moment
-    leaves either the way on or the result.
+    declared outputs, named by the digest of options and code; the digest of the inputs' content is added here, so that
+    a fit never goes on from other data. save_every_s: seconds between two writes of it, 0 for every epoch. The
+    checkpoint is written last and the resume file removed after it, so a kill at any moment leaves either the way on
+    or the result.
     """
     started = time.monotonic()
     hardware = spec["hardware"]
     cfg = methods.configure(spec["method"], spec["options"], field=f"options of {spec['experiment']}")
     name = f"{spec['experiment']}/fold{spec['fold']}/seed{spec['seed']}"
+    resume_path = None if resume is None else Path(f"{resume}.{content_digest(inputs)}")
     with threadpool_limits(limits=hardware["threads"]):
         problem, data = load(spec=spec, inputs=inputs, cfg=cfg)
         with hold_gpus(accelerator=_accelerator(cfg, hardware), count=hardware.get("devices", 1)) as gpus:
@@ -61,7 +64,7 @@ def fit(
                 name=name,
                 seed=spec["seed"],
                 device_ids=gpus,
-                resume_path=None if resume is None else Path(resume),
+                resume_path=resume_path,
                 **{"save_every_s": save_every_s, **hardware},
             )
             state = methods.load(spec["method"]).fit(cfg, problem, data, run)
@@ -70,7 +73,8 @@ def fit(
     write_history(history, state.report.history)
     save_state(checkpoint, method=spec["method"], cfg=cfg, spec=problem, state=state)
     if resume is not None:
-        Path(resume).unlink(missing_ok=True)
+        for left in Path(resume).parent.glob(f"{Path(resume).name}.*"):  # of other inputs too: they are of no use now
+            left.unlink()
     logger.info("%s: fitted %s on %d spots, %d genes", name, spec["method"], len(data.train), len(problem.panel))
 
 
@@ -88,6 +92,18 @@ def load(*, spec: Mapping[str, Any], inputs: Mapping[str, Any], cfg: Any) -> tup
         val = None
     widths = {view: values.shape[1] for view, values in train.features.items()}
     return ProblemSpec(panel=panel, target=target, feature_width=widths), FitData(train=train, val=val)
+
+
+def content_digest(inputs: Mapping[str, Any]) -> str:
+    """Digest of what the fit reads: panel, counts and spots by their bytes, features by their manifests."""
+    found = {"panel": file_sha256(inputs["panel"])}
+    for name, files in inputs["slides"].items():
+        plain = [file_sha256(files[role]) for role in ("info", "spots", "expression")]
+        stores = {
+            view: [open_store(f, "features").digest for f in files["features"][view]] for view in files["features"]
+        }
+        found[name] = {"files": plain, "features": stores}
+    return digest_of(found)
 
 
 def write_history(path: str | Path, rows: list[dict[str, float]]) -> None:

@@ -17,6 +17,7 @@ from scipy import sparse
 from stainscript.artifacts.schemas import EXPRESSION_OBSM, EXPRESSION_UNS, SPOT_COLUMNS
 from stainscript.artifacts.stores import complete_file, file_sha256, write_json, write_parquet
 from stainscript.datasets import base
+from stainscript.datasets.scale import settle_mpp
 from stainscript.errors import DataContractError
 from stainscript.slides.open import open_slide
 from stainscript.types import SlideInfo
@@ -54,10 +55,10 @@ def ingest_slide(
             found=expression,
             remedy="the sheet's columns layout and has_expression decide; run again from the sheet",
         )
-    image = Path(files["image"])
+    image = base.require(files, ["image"], slide=row["slide"])["image"]
     with open_slide(image) as slide:
         slide.verify()
-        mpp, source = base.settle_mpp(
+        mpp, source = settle_mpp(
             sheet=row.get("mpp", ""), metadata=slide.mpp, grid=raw.grid_mpp, image=image, slide=row["slide"]
         )
         size, reader = (slide.width_px, slide.height_px), slide.reader

@@ -14,9 +14,9 @@ from stainscript import methods, seeds
 from stainscript.artifacts.stores import file_sha256, write_store
 from stainscript.batches.batch import SpotBatch
 from stainscript.batches.dataset import load_slides
+from stainscript.devices import hold_gpus
 from stainscript.errors import DataContractError
 from stainscript.methods.base import ProblemSpec, load_state
-from stainscript.training.devices import hold_gpus
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from stainscript.errors import DataContractError
 from stainscript.evaluation.score import score_slide
 from stainscript.evaluation.subsets import of_labels, of_panel
 from stainscript.evaluation.tidy import ScoredSlide, drawn_genes, gene_rows, map_rows, slide_rows
-from stainscript.genes.normalise import target_matrix
+from stainscript.genes.normalise import measures, target_matrix
 from stainscript.genes.panel_file import read_panel
 from stainscript.types import Panel, Space, Target
 
@@ -109,7 +109,10 @@ def _score_one(
             found=f"{predicted[spot, gene]} at spot {spot_id[spot]}, gene {genes.symbols[gene]}",
             remedy="the fit diverged: see its history.csv, lower its learning rate or precision",
         )
-    observed = target_matrix(adata, gene_ids=genes.gene_ids, target=target)
+    observed = target_matrix(adata, gene_ids=genes.gene_ids, target=target, unmeasured="zero")
+    there = measures(adata, genes.gene_ids)
+    if not there.all():
+        logger.info("%s does not measure %d of %d genes: undefined there", slide, (~there).sum(), len(there))
     return ScoredSlide(
         slide=slide,
         patient=str(adata.uns["patient"]),
@@ -117,7 +120,8 @@ def _score_one(
         xy_px=np.asarray(adata.obsm["xy_px"]),
         predicted=predicted,
         observed=observed,
-        score=score_slide(predicted, observed, subsets=positions, best=best),
+        measured=there,
+        score=score_slide(predicted, observed, subsets=positions, best=best, measured=there),
     )
 
 

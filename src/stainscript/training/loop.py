@@ -18,7 +18,7 @@ from torch import nn
 from stainscript import seeds
 from stainscript.batches.batch import SpotBatch
 from stainscript.errors import DataContractError, StainscriptError
-from stainscript.losses.terms import LossTerms
+from stainscript.training.meter import Meter
 from stainscript.training.phase import Best, Phase, advance, weights_of
 from stainscript.training.progress import Progress
 from stainscript.training.resume import (
@@ -169,7 +169,7 @@ class _Fit:
         rng = seeds.generator(self.run.seed, "batches", number, epoch)
         share = {"rank": self.fabric.global_rank, "world": self.fabric.world_size}
         network.train()
-        meter = _Meter()
+        meter = Meter()
         for index in phase.sampler.epoch(self.data, rng=rng, **share):
             terms = phase.loss(network, self.data.take(index))
             optimiser.zero_grad()
@@ -192,7 +192,7 @@ class _Fit:
     @torch.no_grad()
     def _validate(self, phase: Phase, network: nn.Module) -> dict[str, float]:
         network.eval()
-        meter = _Meter()
+        meter = Meter()
         for index in phase.sampler.ordered(self.val):
             meter.add(phase.loss(network, self.val.take(index)), len(index))
         # one process decides, or rounding could make the processes stop at different epochs
@@ -205,28 +205,6 @@ class _Fit:
         state |= {"phase": number, "epoch": epoch, "history": self.history, "random": random_states(self.fabric)}
         if self.fabric.is_global_zero:
             self.resume.write(state)
-
-
-class _Meter:
-    """Means over spots of loss terms, summed on the device: the host waits for them once an epoch."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, torch.Tensor] = {}
-        self.spots = 0
-
-    def add(self, terms: LossTerms, spots: int) -> None:
-        for name, value in {"loss": terms.total, **terms.parts}.items():
-            weighted = value.detach().float() * spots
-            self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted
-        self.spots += spots
-
-    def means(self, prefix: str, fabric: Fabric | None) -> dict[str, float]:
-        """``{prefix}_{term}`` → mean, over the spots of all processes of ``fabric``, or of this one alone."""
-        names = list(self.sums)
-        means = torch.stack([self.sums[name] for name in names]) / self.spots
-        if fabric is not None:
-            means = fabric.all_reduce(means, reduce_op="mean")
-        return {f"{prefix}_{name}": value for name, value in zip(names, means.tolist(), strict=True)}
 
 
 def _device_name(fabric: Fabric) -> str:

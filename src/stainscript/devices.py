@@ -27,9 +27,9 @@ def visible_gpus() -> list[str]:
     if chosen is not None:
         names = [name.strip() for name in chosen.split(",")]
         return [name for name in names if name and name != "-1"]
-    from lightning_fabric.accelerators.cuda import num_cuda_devices
+    import torch
 
-    return [str(number) for number in range(num_cuda_devices())]
+    return [str(number) for number in range(torch.cuda.device_count())]
 
 
 @contextlib.contextmanager

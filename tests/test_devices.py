@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
+from stainscript import devices
 from stainscript.errors import DataContractError
-from stainscript.training import devices
 
 HOLDER = """
 import sys
-from stainscript.training.devices import hold
+from stainscript.devices import hold
 with hold(sys.argv[2].split(","), count=int(sys.argv[3]), folder=sys.argv[1]) as places:
     print(*places, flush=True)
     sys.stdin.read()
