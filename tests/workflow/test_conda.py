@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.workflow
 
 STANDIN = Path(__file__).resolve().parents[1] / "standin"
+RULES = {
+    *("draw_phantom", "ingest_slide", "ingest_image", "extract_patches", "encode_patches", "make_split"),
+    *("select_panel", "fit", "predict", "predict_control", "score", "tabulate", "write_report"),
+}
 
 TOY = """
 rule all:
@@ -118,7 +124,7 @@ def test_an_environment_holds_its_pins_and_what_they_require_only(conda: Path, t
     python = str(tmp_path / "env/bin/python")
     subprocess.run([python, "-c", "import pandas, numpy, dateutil"], check=True)
     for absent in ("torch", "stainscript", "pip"):
-        found = subprocess.run([python, "-c", f"import {absent}"], capture_output=True, text=True, check=False)
+        found = subprocess.run([python, "-E", "-c", f"import {absent}"], capture_output=True, text=True, check=False)
         assert f"No module named '{absent}'" in found.stderr
 
 
@@ -182,19 +188,41 @@ def test_a_wrong_pin_stops_the_run_before_any_job(conda: Path, toy) -> None:
 # the workflow with it
 
 
-def test_the_phantom_under_conda_gives_the_same_bytes_and_the_flag_reruns_nothing(
-    conda: Path, phantom_run, tmp_path: Path
-) -> None:
+@pytest.fixture
+def small(phantom_run, tmp_path: Path):
+    """A fresh folder in which every rule has jobs, but only two methods are compared."""
+    sources = tmp_path / "sources"
+    for name in ("workflow", "src", "envs", "profiles"):
+        shutil.copytree(phantom_run.repository / name, sources / name)
+    shutil.copy2(phantom_run.repository / "Snakefile", sources)
+    path = sources / "workflow/experiments/phantom.yaml"
+    chosen = yaml.safe_load(path.read_text())
+    grid = {**chosen["grids"][0], "methods": ["oracle", "ridge"], "unmeasured": True}
+    path.write_text(yaml.safe_dump({**chosen, "grids": [grid]}))
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "config.yaml").write_text((phantom_run.folder / "config.yaml").read_text())
-    space = type(phantom_run)(folder)
-    space.snakemake("--use-conda")
-    jobs = ("ingest", "encode", "train", "report")
-    assert len(created(conda)) == len(set(created(conda))) == len(jobs)
+    shutil.copy(phantom_run.folder / "config.yaml", folder)
+    return type(phantom_run)(folder, sources)
+
+
+def test_every_rule_runs_in_its_environment_and_the_flag_reruns_nothing(conda: Path, small, phantom_run) -> None:
+    planned = small.counts()
+    small.snakemake("--use-conda")
+    assert set(planned) == RULES
+    assert len(created(conda)) == len(set(created(conda))) == 4  # ingest, encode, train, report
     assert set(activated(conda)) == set(created(conda))
-    assert space.metrics() == phantom_run.metrics()
-    assert space.plan() == []
-    assert space.plan("--use-conda") == []
+    assert len(activated(conda)) >= planned.total()
+    made, local = parquet(small), parquet(phantom_run)
+    assert len(made) == 2 * 3 * 3  # methods × folds × (slides, genes, maps)
+    assert [name for name, body in made.items() if local[name] != body] == []
+    for flag in ((), ("--use-conda",), ()):
+        assert small.plan(*flag) == []
+    assert len(created(conda)) == 4
+
+
+def test_the_flag_reruns_nothing_of_a_run_without_it(conda: Path, phantom_run) -> None:
     assert phantom_run.plan("--use-conda") == []
-    assert len(created(conda)) == len(jobs)
+
+
+def parquet(space) -> dict[str, bytes]:
+    return {name: body for name, body in space.metrics().items() if name.endswith(".parquet")}

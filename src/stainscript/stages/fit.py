@@ -7,7 +7,7 @@ import logging
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def fit(
     hardware = spec["hardware"]
     cfg = methods.configure(spec["method"], spec["options"], field=f"options of {spec['experiment']}")
     name = f"{spec['experiment']}/fold{spec['fold']}/seed{spec['seed']}"
-    resume_path = None if resume is None else Path(f"{resume}.{content_digest(inputs)}")
+    resume_path = None if resume is None else Path(f"{resume}.{content_digest(inputs, views=cfg.needs.views)}")
     with threadpool_limits(limits=hardware["threads"]):
         problem, data = load(spec=spec, inputs=inputs, cfg=cfg)
         with hold_gpus(accelerator=_accelerator(cfg, hardware), count=hardware.get("devices", 1)) as gpus:
@@ -94,14 +94,12 @@ def load(*, spec: Mapping[str, Any], inputs: Mapping[str, Any], cfg: Any) -> tup
     return ProblemSpec(panel=panel, target=target, feature_width=widths), FitData(train=train, val=val)
 
 
-def content_digest(inputs: Mapping[str, Any]) -> str:
-    """Digest of what the fit reads: panel, counts and spots by their bytes, features by their manifests."""
-    found = {"panel": file_sha256(inputs["panel"])}
+def content_digest(inputs: Mapping[str, Any], *, views: Sequence[str]) -> str:
+    """Digest of what the fit reads: panel, counts and spots by their bytes, the views' features by their manifests."""
+    found: dict[str, Any] = {"panel": file_sha256(inputs["panel"])}
     for name, files in inputs["slides"].items():
+        stores = {view: [open_store(folder, "features").digest for folder in files["features"][view]] for view in views}
         plain = [file_sha256(files[role]) for role in ("info", "spots", "expression")]
-        stores = {
-            view: [open_store(f, "features").digest for f in files["features"][view]] for view in files["features"]
-        }
         found[name] = {"files": plain, "features": stores}
     return digest_of(found)
 
