@@ -56,9 +56,9 @@ def fit(
     hardware = spec["hardware"]
     cfg = methods.configure(spec["method"], spec["options"], field=f"options of {spec['experiment']}")
     name = f"{spec['experiment']}/fold{spec['fold']}/seed{spec['seed']}"
-    resume_path = None if resume is None else Path(f"{resume}.{content_digest(inputs, views=cfg.needs.views)}")
     with threadpool_limits(limits=hardware["threads"]):
         problem, data = load(spec=spec, inputs=inputs, cfg=cfg)
+        resume_path = None if resume is None else Path(f"{resume}.{content_digest(inputs, views=cfg.needs.views)}")
         with hold_gpus(accelerator=_accelerator(cfg, hardware), count=hardware.get("devices", 1)) as gpus:
             run = RunContext(
                 name=name,
