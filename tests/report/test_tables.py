@@ -44,3 +44,10 @@ def test_latex_escapes_names_and_puts_controls_below_a_rule():
 def test_latex_writes_a_minus_in_math():
     frame = leaderboard().head(1).assign(mean=-0.05)
     assert r"$-0.050 \pm 0.030$" in to_latex(frame)
+
+
+def test_a_protocol_that_lets_test_slides_in_says_so():
+    frame = leaderboard().assign(note="genes chosen on all slides")
+    assert "This protocol: genes chosen on all slides." in to_markdown(frame)
+    assert "% this protocol: genes chosen on all slides" in to_latex(frame)
+    assert "This protocol" not in to_markdown(leaderboard())

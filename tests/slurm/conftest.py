@@ -55,7 +55,8 @@ GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=64000 Gres=gpu:1 State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
-GPU = "Name=gpu Count=1 File=/dev/null\n"  # a device that every machine has: SLURM counts it, no job touches it
+# A device that every machine has: SLURM counts it, and no variable tells a job that CUDA could use it.
+GPU = "Name=gpu Count=1 File=/dev/null Flags=no_gpu_env\n"
 DEADLINE_S = 60
 
 

@@ -65,7 +65,7 @@ def test_the_tsv_has_the_agreed_columns_and_reads_back(tmp_path):
     frame = read_leaderboard(run(tmp_path, write_metrics(tmp_path))["tsv"])
     assert frame.columns.tolist() == [
         "experiment", "method", "encoder", "protocol", "metric", "subset", "mean", "sd", "ci_low", "ci_high",
-        "n_folds", "n_defined", "dataset", "space", "n_slides", "n_seeds", "post_hoc",
+        "n_folds", "n_defined", "dataset", "space", "n_slides", "n_seeds", "post_hoc", "note",
     ]  # fmt: skip
     assert frame["method"].drop_duplicates().tolist() == ["oracle", "mean", "ridge"]
     row = frame.query("method == 'oracle' and metric == 'pcc' and subset == 'all'").iloc[0]

@@ -61,7 +61,7 @@ SPLIT = ("splits", "leave_one_patient_out")
 
 CASES = {
     "unknown column": (unknown_column, ["sheet.tsv", "pacient", "patient"]),
-    "slide twice": (slide_twice, ["sheet.tsv", "P1", "twice"]),
+    "slide twice": (slide_twice, ["sheet.tsv", "every slide once", "lines 2 and 9"]),
     "unknown layout": (unknown_layout, ["sheet.tsv", "visum", "did you mean 'visium'"]),
     "misspelt key": (set_key("hardwear", value={}), ["config.yaml", "hardwear", "did you mean 'hardware'"]),
     "misspelt method": (

@@ -26,7 +26,7 @@ from stainscript.evaluation.subsets import highly_predictive
 
 COLUMNS = (
     *("experiment", "method", "encoder", "protocol", "metric", "subset", "mean", "sd", "ci_low", "ci_high"),
-    *("n_folds", "n_defined", "dataset", "space", "n_slides", "n_seeds", "post_hoc"),
+    *("n_folds", "n_defined", "dataset", "space", "n_slides", "n_seeds", "post_hoc", "note"),
 )
 OVER_ALL_GENES_ONLY = ("mse", "mae", "rvd")  # over HEG and HVG these stay in slides.parquet
 METRICS = ("pcc", "pcc_by_gene", "pcc_pooled", "mse", "mae", "rvd")
@@ -39,14 +39,19 @@ def leaderboard(
     """One row an experiment, metric and subset, columns ``COLUMNS``, in the order of ``experiments``.
 
     slides, genes: rows of all ``slides.parquet`` and ``genes.parquet``; experiments: records with name, dataset,
-    method, encoder, protocol; resamples: of the patient-level bootstrap, 0 for none. Intervals are NaN where fewer
-    than two patients are tested; experiments of one dataset share their resamples.
+    method, encoder, protocol and perhaps note, what a reader must know of the protocol; resamples: of the
+    patient-level bootstrap, 0 for none. Intervals are NaN where fewer than two patients are tested; experiments of one
+    dataset share their resamples.
     """
     rows = []
     by_slide, by_gene = dict(list(slides.groupby("experiment"))), dict(list(genes.groupby("experiment")))
     for record in experiments:
         head = {key: record[key] for key in ("method", "encoder", "protocol", "dataset")}
-        head |= {"experiment": record["name"], "space": by_slide[record["name"]]["space"].iloc[0]}
+        head |= {
+            "note": record.get("note", ""),
+            "experiment": record["name"],
+            "space": by_slide[record["name"]]["space"].iloc[0],
+        }
         part, values = by_slide[record["name"]], by_gene[record["name"]]
         rng = seeds.generator(0, "bootstrap", record["dataset"])
         patients = _patients(part)

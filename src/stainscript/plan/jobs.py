@@ -308,10 +308,25 @@ class Plan:
                 "encoder": e.encoder,
                 "protocol": e.protocol,
                 "seeds": list(e.seeds),
+                "note": self._note(e),
             }
             for e in self.experiments.values()
             if chosen in e.sets
         ]
+
+    def _note(self, e: Experiment) -> str:
+        """Every switch by which the protocol lets test slides, or their patients, into the training side."""
+        protocol = self._protocol(e)
+        switches = {
+            "genes chosen on all slides, test slides included": self.config.panels[protocol.panel].scope == "dataset",
+            "HEG and HVG by the labels of all slides": protocol.subsets.scope == "dataset",
+            "slides of one patient on both sides": any(self._shares_patients(e, fold) for fold in self._folds_of(e)),
+        }
+        return "; ".join(text for text, on in switches.items() if on)
+
+    def _shares_patients(self, e: Experiment, fold: Fold) -> bool:
+        patients = [{self.cohorts[e.dataset][name].patient for name in side} for side in (fold.train, fold.test)]
+        return bool(patients[0] & patients[1])
 
     def _check_encoders(self) -> None:
         for name in sorted({part for e in self.experiments.values() for part in e.encoders}):

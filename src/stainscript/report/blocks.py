@@ -114,6 +114,7 @@ class Block:
     protocol: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    note: str = ""  # switches of the protocol that let test slides into the training side
 
     @property
     def one_space(self) -> bool:

@@ -31,13 +31,14 @@ def read_leaderboard(path: str | Path) -> pd.DataFrame:
 
 
 def blocks(frame: pd.DataFrame) -> list[Block]:
-    """Arrange a tidy leaderboard (columns ``COLUMNS``, perhaps dataset, space, post_hoc) into blocks.
+    """Arrange a tidy leaderboard (columns ``COLUMNS``, perhaps dataset, space, post_hoc, note) into blocks.
 
     Raises ``ValueError`` when two rows claim the same cell.
     """
     frame = frame.assign(
         dataset=frame["dataset"].fillna("") if "dataset" in frame else "",
         space=frame["space"].fillna("") if "space" in frame else "",
+        note=frame["note"].fillna("") if "note" in frame else "",
         post_hoc=frame["post_hoc"].astype(str).str.lower().eq("true")
         if "post_hoc" in frame
         else frame["subset"].str.startswith(("best", "hpg")),
@@ -69,7 +70,8 @@ def _block(part: pd.DataFrame) -> Block:
         repeated = part.loc[(part["method"] == method) & (part["encoder"] == encoder), "experiment"].nunique() > 1
         rows.append(Row(experiment=experiment, method=method, encoder=encoder, cells=tuple(cells), repeated=repeated))
     rows.sort(key=lambda row: (row.control, CONTROLS.index(row.method) if row.control else 0))
-    return Block(dataset=part["dataset"].iloc[0], protocol=part["protocol"].iloc[0], columns=columns, rows=tuple(rows))
+    dataset, protocol, note = (part[name].iloc[0] for name in ("dataset", "protocol", "note"))
+    return Block(dataset=dataset, protocol=protocol, columns=columns, rows=tuple(rows), note=note)
 
 
 def _best(part: pd.DataFrame, columns: tuple[Column, ...]) -> dict[int, str]:

@@ -50,6 +50,7 @@ def _markdown(block: Block) -> str:
     for row in block.rows:
         name = f"*{_label(row)}*" if row.control else _label(row)
         lines.append(line([name, row.encoder, *map(text, row.cells)]))
+    lines += ["", f"This protocol: {block.note}."] if block.note else []
     lines += ["", "Mean ± sd over folds (95 % patient-level bootstrap interval); controls in italics.", ""]
     return "\n".join(lines)
 
@@ -68,7 +69,8 @@ def _latex(block: Block) -> str:
         return " & ".join(cells) + r" \\"
 
     headings = [_escape(h).replace("↓", r"$\downarrow$").replace("↑", r"$\uparrow$") for h in _headings(block)]
-    lines = [f"% {block.heading}", rf"\begin{{tabular}}{{ll{'r' * len(block.columns)}}}", r"\toprule"]
+    note = [f"% this protocol: {block.note}"] if block.note else []
+    lines = [f"% {block.heading}", *note, rf"\begin{{tabular}}{{ll{'r' * len(block.columns)}}}", r"\toprule"]
     lines += [line(["method", "encoder", *headings]), r"\midrule"]
     controls_begun = False
     for row in block.rows:
