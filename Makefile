@@ -42,5 +42,8 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
+bench: $(STAMP)
+	$(BIN)/python benchmarks/throughput.py
+
 clean:
 	rm -rf results .snakemake

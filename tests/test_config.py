@@ -18,7 +18,7 @@ def load(repository: Path) -> Callable:
         raw = yaml.safe_load((repository / "config.yaml").read_text())
         if change is not None:
             change(raw)
-        return config.load(raw, folder=repository / "workflow")
+        return config.load(raw, folders=[repository / "workflow"])
 
     return run
 
@@ -71,3 +71,13 @@ def test_an_error_names_file_field_expected_found_and_remedy(load: Callable) -> 
     assert text.startswith("config.yaml: hardware.precision: expected ")
     assert "found '8bit'" in text
     assert "Remedy: " in text
+
+
+def test_a_working_folder_may_bring_its_own_sets_and_protocols(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "experiments").mkdir()
+    own = yaml.safe_load((repository / "workflow/experiments/phantom.yaml").read_text()) | {"title": "mine"}
+    (tmp_path / "experiments/phantom.yaml").write_text(yaml.safe_dump(own))
+    raw = yaml.safe_load((repository / "config.yaml").read_text())
+    loaded = config.load(raw, folders=[tmp_path, repository / "workflow"])
+    assert loaded.experiment_sets["phantom"].title == "mine"
+    assert "hmhvg" in loaded.protocols

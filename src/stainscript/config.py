@@ -5,6 +5,7 @@ Imports neither torch nor pandas: Snakemake reads this module on every parse.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -201,31 +202,31 @@ class Config(Strict):
         return self
 
 
-def load(raw: dict[str, Any], *, folder: str | Path, path: str | Path = "config.yaml") -> Config:
+def load(raw: dict[str, Any], *, folders: Sequence[str | Path], path: str | Path = "config.yaml") -> Config:
     """Read the merged config: ``raw`` (``config.yaml`` and command line) plus protocol and experiment files.
 
-    folder: the ``workflow`` folder that holds ``protocols/`` and ``experiments/``. Raises ``DataContractError``
-    that names the file, the key, what was expected and the near alternatives.
+    folders: where ``protocols/`` and ``experiments/`` are looked for, the first that has a name wins: the working
+    folder's own ``workflow``, then the repository's. Raises ``DataContractError`` that names the file, the key, what
+    was expected and the near alternatives.
     """
-    folder = Path(folder)
-    known_sets = _stems(folder / "experiments")
+    known_sets, known_protocols = _files(folders, "experiments"), _files(folders, "protocols")
     chosen = raw.get("experiments") or []
     chosen = [chosen] if isinstance(chosen, str) else list(chosen)
     for name in chosen:
         _known(path, "experiments", name, known_sets)
-    sets = {n: _parse(ExperimentSet, _yaml(p := folder / "experiments" / f"{n}.yaml"), p) for n in chosen}
-    wanted = sorted({p for s in sets.values() for g in s.grids for p in g.protocols})
-    known_protocols = _stems(folder / "protocols")
-    for name in wanted:
-        _known(f"workflow/experiments/{chosen[0]}.yaml", "protocols", name, known_protocols)
-    protocols = {n: _parse(Protocol, _yaml(p := folder / "protocols" / f"{n}.yaml"), p) for n in wanted}
-    body = {**raw, "experiments": chosen}
+    sets = {name: _parse(ExperimentSet, _yaml(known_sets[name]), known_sets[name]) for name in chosen}
+    protocols = {}
+    for name, found in sets.items():
+        for wanted in sorted({protocol for grid in found.grids for protocol in grid.protocols}):
+            _known(known_sets[name], "protocols", wanted, known_protocols)
+            protocols[wanted] = _parse(Protocol, _yaml(known_protocols[wanted]), known_protocols[wanted])
     for owned in ("protocols", "experiment_sets"):
-        if owned in body:
+        if owned in raw:
             raise DataContractError(
                 path, owned, expected="no such key", found="one", remedy=f"put it into a file of workflow/{owned}/"
             )
-    return _parse(Config, body | {"protocols": protocols, "experiment_sets": sets}, path)
+    body = {**raw, "experiments": chosen, "protocols": protocols, "experiment_sets": sets}
+    return _parse(Config, body, path)
 
 
 def _parse(model: type[BaseModel], value: Any, path: str | Path) -> Any:
@@ -266,8 +267,10 @@ def _known(path: str | Path, field: str, name: str, known: Any) -> None:
         raise unknown_name(path, field, name, known)
 
 
-def _stems(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("*.yaml"))
+def _files(folders: Sequence[str | Path], kind: str) -> dict[str, Path]:
+    """Name → file of every YAML of a kind; earlier folders win."""
+    found = {path.stem: path for folder in reversed(folders) for path in sorted((Path(folder) / kind).glob("*.yaml"))}
+    return dict(sorted(found.items()))
 
 
 def _yaml(path: Path) -> Any:

@@ -18,7 +18,7 @@ def expanded(repository: Path) -> Callable:
     def run(grids: list[dict], change: Callable[[dict], object] = lambda c: None) -> dict:
         raw = yaml.safe_load((repository / "config.yaml").read_text())
         change(raw)
-        loaded = config.load(raw, folder=repository / "workflow")
+        loaded = config.load(raw, folders=[repository / "workflow"])
         chosen = config.ExperimentSet(title="t", grids=tuple(config.Grid(**grid) for grid in grids))
         return expand(loaded.model_copy(update={"experiment_sets": {"one": chosen}}))
 

@@ -66,7 +66,6 @@ class Cluster:
 
     folder: Path
     environment: dict[str, str]
-    quick: tuple[str, ...] = ("--slurm-init-seconds-before-status-checks", "8", "--latency-wait", "5")
 
     def run(self, *command: str) -> str:
         """Standard output of a SLURM command."""
@@ -78,6 +77,10 @@ class Cluster:
         lines = self.run("scontrol", "--oneliner", "show", "jobs").splitlines()
         jobs = [dict(f.split("=", 1) for f in line.split() if "=" in f) for line in lines if line.startswith("JobId=")]
         return sorted(jobs, key=lambda job: int(job["JobId"]))
+
+    def hurry(self, first_look_s: int) -> list[str]:
+        """Options for a test: when to look at submissions first, each look without news adding 10 s to the next."""
+        return ["--slurm-init-seconds-before-status-checks", str(first_look_s), "--latency-wait", "5"]
 
     def logs(self) -> str:
         """The last lines of the daemons' logs, for the message of a failed test."""

@@ -41,7 +41,7 @@ def toy(slurm, repository: Path, tmp_path_factory):
     (folder / "Snakefile").write_text(TOY)
     before = len(slurm.jobs())
     snakemake = str(Path(sys.executable).with_name("snakemake"))
-    command = [snakemake, "--workflow-profile", str(repository / "profiles/slurm"), *slurm.quick]
+    command = [snakemake, "--workflow-profile", str(repository / "profiles/slurm"), *slurm.hurry(2)]
     done = subprocess.run(command, cwd=folder, env=slurm.environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:] + slurm.logs()
     return folder, slurm.jobs()[before:]

@@ -84,9 +84,13 @@ CASES = {
         ["leave_one_patient_out", "patient", "allow_shared_patients"],
     ),
     "unknown test slide": (set_key(*SPLIT, value={"scheme": "fixed", "test": [["P9X"]]}), ["'P9X'"]),
-    "no root": (
+    "ceiling of measured data": (
         lambda space: space.configure(lambda c: c["datasets"]["phantom"].pop("generator")),
-        ["datasets.phantom.root", "folder that holds the raw files"],
+        ["methods.ceiling", "a generated dataset"],
+    ),
+    "no root": (
+        lambda space: space.configure(lambda c: c.update(experiments=["her2st"])),
+        ["datasets.her2st.root", "folder that holds the raw files"],
     ),
 }
 

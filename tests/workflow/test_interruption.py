@@ -27,22 +27,16 @@ def small(config: dict) -> None:
 
 @pytest.fixture
 def space(phantom_run, tmp_path: Path):
-    """A fresh folder whose sources name three methods."""
-    sources = tmp_path / "sources"
-    sources.mkdir()
-    for name in ("Snakefile", "workflow", "src", "envs", "profiles"):
-        path = phantom_run.repository / name
-        (shutil.copytree if path.is_dir() else shutil.copy2)(path, sources / name)
-    experiment = sources / "workflow/experiments/phantom.yaml"
-    chosen = yaml.safe_load(experiment.read_text())
+    """Makes fresh folders whose own experiment set names three methods."""
+    chosen = yaml.safe_load((phantom_run.repository / "workflow/experiments/phantom.yaml").read_text())
     chosen["grids"] = [{**chosen["grids"][1], "methods": ["mean", "ridge", "mlp"], "unmeasured": False}]
-    experiment.write_text(yaml.safe_dump(chosen))
 
     def make(name: str):
         folder = tmp_path / name
-        folder.mkdir()
-        made = type(phantom_run)(folder, sources)
+        (folder / "workflow/experiments").mkdir(parents=True)
+        (folder / "workflow/experiments/phantom.yaml").write_text(yaml.safe_dump(chosen))
         shutil.copy(phantom_run.folder / "config.yaml", folder)
+        made = type(phantom_run)(folder)
         made.configure(small)
         return made
 

@@ -42,7 +42,7 @@ def finished(slurm, phantom_run, tmp_path_factory):
     space = type(phantom_run)(folder, sources)
     planned = space.counts()
     snakemake = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", str(sources / "Snakefile")]
-    command = [*snakemake, "--workflow-profile", str(sources / "profiles/slurm"), *slurm.quick]
+    command = [*snakemake, "--workflow-profile", str(sources / "profiles/slurm"), *slurm.hurry(8)]
     before = len(slurm.jobs())
     done = subprocess.run(command, cwd=folder, env=slurm.environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-12000:] + slurm.logs()

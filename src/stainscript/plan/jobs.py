@@ -9,6 +9,7 @@ from typing import Any
 from stainscript import encoders
 from stainscript.artifacts.provenance import code_digest, digest_of, environment_digest, folder_digest
 from stainscript.config import Config, load
+from stainscript.errors import DataContractError
 from stainscript.plan import paths
 from stainscript.plan.cohorts import Row, locate, read_cohorts
 from stainscript.plan.experiments import Experiment, expand
@@ -26,9 +27,10 @@ class Plan:
 
     def __init__(self, raw: dict[str, Any], *, repository: str | Path) -> None:
         self.repository = Path(repository)
-        self.config: Config = load(raw, folder=self.repository / "workflow")
+        self.config: Config = load(raw, folders=("workflow", self.repository / "workflow"))
         self.experiments: dict[str, Experiment] = expand(self.config)
         self._check_encoders()
+        self._check_answers()
         datasets = sorted({e.dataset for e in self.experiments.values()})
         self.cohorts: dict[str, dict[str, Row]] = read_cohorts(
             self.config, datasets=datasets, repository=self.repository
@@ -331,6 +333,17 @@ class Plan:
     def _check_encoders(self) -> None:
         for name in sorted({part for e in self.experiments.values() for part in e.encoders}):
             encoders.check(self.config.encoders[name].kind, field=f"encoders.{name}.kind")
+
+    def _check_answers(self) -> None:
+        for e in self.experiments.values():
+            if e.needs.answers == "expected" and self.config.datasets[e.dataset].generator is None:
+                raise DataContractError(
+                    "config.yaml",
+                    f"methods.{e.entry}",
+                    expected=f"a generated dataset, whose true expectation is known, for {e.method}",
+                    found=f"{e.dataset}, which is measured",
+                    remedy=f"leave {e.entry} out of this dataset's grids; oracle brackets measured data",
+                )
 
     def _folds(self, dataset: str, split: str) -> list[Fold]:
         chosen = self.config.splits[split]
