@@ -37,6 +37,12 @@ def holder(tmp_path):
         process.communicate()
 
 
+@pytest.fixture
+def cards(monkeypatch):
+    """Pretends that a driver finds as many cards as ``CUDA_VISIBLE_DEVICES`` may ever name."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 8)
+
+
 def got(process) -> list[int]:
     return [int(word) for word in process.stdout.readline().split()]
 
@@ -93,7 +99,7 @@ def test_wanting_two_holds_none_while_one_is_taken(tmp_path):
         assert held_now(tmp_path) == [0]
 
 
-def test_visible_devices_are_those_that_the_scheduler_gave(monkeypatch):
+def test_visible_devices_are_those_that_the_scheduler_gave(monkeypatch, cards):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-1a2b")
     assert devices.visible_gpus() == ["2", "GPU-1a2b"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -102,7 +108,14 @@ def test_visible_devices_are_those_that_the_scheduler_gave(monkeypatch):
     assert devices.visible_gpus() == []
 
 
-def test_places_count_visible_devices_and_locks_name_physical_ones(monkeypatch, tmp_path):
+def test_a_variable_without_a_driver_gives_no_gpu(monkeypatch):
+    """SLURM sets the variable for a counted resource, whether or not a card is behind it."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert devices.visible_gpus() == []
+
+
+def test_places_count_visible_devices_and_locks_name_physical_ones(monkeypatch, cards, tmp_path):
     """One job sees GPUs 2 and 3, another 3 and 4: the second takes 4, which is its place 1, if 3 is held."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
     with devices.hold_gpus(accelerator="gpu", count=2, folder=tmp_path) as first:
@@ -112,7 +125,7 @@ def test_places_count_visible_devices_and_locks_name_physical_ones(monkeypatch, 
             assert second == (1,)
 
 
-def test_allocations_of_a_scheduler_do_not_block_each_other(monkeypatch, tmp_path):
+def test_allocations_of_a_scheduler_do_not_block_each_other(monkeypatch, cards, tmp_path):
     """Where each job's GPUs are numbered from 0, the same number means another card."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setenv("SLURM_JOB_ID", "71")
@@ -134,7 +147,7 @@ def test_no_gpu_is_held_on_the_cpu_or_where_there_is_none(monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize(("visible", "count"), [("", 1), ("0", 2)])
-def test_too_few_gpus_are_an_error_that_says_so(monkeypatch, tmp_path, visible, count):
+def test_too_few_gpus_are_an_error_that_says_so(monkeypatch, cards, tmp_path, visible, count):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     with (
         pytest.raises(DataContractError, match=r"hardware\.devices"),

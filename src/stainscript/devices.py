@@ -19,17 +19,18 @@ WAIT_SECONDS = 0.5  # between two looks at the locks while all devices are taken
 
 
 def visible_gpus() -> list[str]:
-    """Names of the GPUs this process may use, in the order in which CUDA numbers them.
+    """Names of the GPUs this process may use, in the order in which CUDA numbers them; empty without a driver.
 
-    Entries of ``CUDA_VISIBLE_DEVICES`` where it is set (SLURM sets it), else the numbers from 0. Starts no CUDA.
+    Entries of ``CUDA_VISIBLE_DEVICES`` where it is set (SLURM sets it), else the numbers from 0.
     """
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        names = [name.strip() for name in chosen.split(",")]
-        return [name for name in names if name and name != "-1"]
     import torch
 
-    return [str(number) for number in range(torch.cuda.device_count())]
+    usable = torch.cuda.device_count()
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return [str(number) for number in range(usable)]
+    names = [name.strip() for name in chosen.split(",")]
+    return [name for name in names if name and name != "-1"][:usable]
 
 
 @contextlib.contextmanager
