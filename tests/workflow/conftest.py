@@ -75,6 +75,14 @@ class Workspace:
         change(config)
         path.write_text(yaml.safe_dump(config, sort_keys=False))
 
+    def compare_only(self, *methods: str, unmeasured: bool = False) -> None:
+        """Bring an experiment set of this folder's own, in place of the repository's: these methods and no others."""
+        chosen = yaml.safe_load((self.repository / "workflow/experiments/phantom.yaml").read_text())
+        chosen["grids"] = [{**chosen["grids"][0], "methods": list(methods), "unmeasured": unmeasured}]
+        own = self.folder / "workflow/experiments"
+        own.mkdir(parents=True)
+        (own / "phantom.yaml").write_text(yaml.safe_dump(chosen))
+
     def metrics(self) -> dict[str, bytes]:
         base = self.folder / "results"
         files = [*base.glob("metrics/**/*.parquet"), *base.glob("tables/**/*"), base / "report.html"]
@@ -100,6 +108,18 @@ def phantom_run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     space = Workspace(folder)
     space.snakemake()
     return space
+
+
+@pytest.fixture(scope="session")
+def fresh(phantom_run: Workspace) -> Callable[[Path], Workspace]:
+    """Makes a folder with the finished run's config, in which nothing was run."""
+
+    def make(folder: Path) -> Workspace:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(phantom_run.folder / "config.yaml", folder)
+        return Workspace(folder, phantom_run.repository)
+
+    return make
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,9 @@ MAKES_IT = {"ingest_slide", "draw_phantom"}
 
 
 @pytest.fixture(scope="module")
-def jobs(phantom_run, tmp_path_factory):
+def jobs(fresh, tmp_path_factory):
     """All jobs of a run from nothing."""
-    folder = tmp_path_factory.mktemp("wall")
-    shutil.copy(phantom_run.folder / "config.yaml", folder)
-    return type(phantom_run)(folder).plan()
+    return fresh(tmp_path_factory.mktemp("wall")).plan()
 
 
 def ancestors(job, makers):

@@ -13,10 +13,9 @@ pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture
-def space(phantom_run, tmp_path: Path):
+def space(fresh, tmp_path: Path):
     """A folder with a config and a sheet of its own; nothing was run in it."""
-    shutil.copy(phantom_run.folder / "config.yaml", tmp_path)
-    made = type(phantom_run)(tmp_path)
+    made = fresh(tmp_path)
     shutil.copy(made.repository / "workflow/sheets/phantom.tsv", tmp_path / "sheet.tsv")
     made.configure(lambda c: c["datasets"]["phantom"].update(sheet="sheet.tsv"))
     return made

@@ -14,25 +14,17 @@ import tifffile
 pytestmark = pytest.mark.workflow
 
 VISIUM, LEGACY = "P1V", "P2L"
-EXPERIMENTS = """
-title: two slides of a user
-grids:
-  - {datasets: [phantom], protocols: [hmhvg], methods: [ridge], encoders: [morphology]}
-"""
 
 
 @pytest.fixture
-def space(phantom_run, tmp_path: Path):
+def space(phantom_run, fresh, tmp_path: Path):
     """Two slides of the phantom as a cohort of a user: raw files in a folder, a sheet, no generator."""
-    made = type(phantom_run)(tmp_path)
-    shutil.copy(phantom_run.folder / "config.yaml", tmp_path)
+    made = fresh(tmp_path)
     for slide in (VISIUM, LEGACY):
         shutil.copytree(phantom_run.folder / "results/raw/phantom" / slide, tmp_path / "raw" / slide)
-    sheet = "slide\tpatient\tlayout\nP1V\tP1\tvisium\nP2L\tP2\tlegacy_st\n"
-    (tmp_path / "sheet.tsv").write_text(sheet)
+    (tmp_path / "sheet.tsv").write_text("slide\tpatient\tlayout\nP1V\tP1\tvisium\nP2L\tP2\tlegacy_st\n")
     made.configure(lambda c: c.update(datasets={"phantom": {"sheet": "sheet.tsv", "root": "raw"}}))
-    (tmp_path / "workflow/experiments").mkdir(parents=True)
-    (tmp_path / "workflow/experiments/phantom.yaml").write_text(EXPERIMENTS)
+    made.compare_only("ridge")
     return made
 
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
-import yaml
 
 pytestmark = pytest.mark.workflow
 
@@ -189,20 +187,11 @@ def test_a_wrong_pin_stops_the_run_before_any_job(conda: Path, toy) -> None:
 
 
 @pytest.fixture
-def small(phantom_run, tmp_path: Path):
+def small(fresh, tmp_path: Path):
     """A fresh folder in which every rule has jobs, but only two methods are compared."""
-    sources = tmp_path / "sources"
-    for name in ("workflow", "src", "envs", "profiles"):
-        shutil.copytree(phantom_run.repository / name, sources / name)
-    shutil.copy2(phantom_run.repository / "Snakefile", sources)
-    path = sources / "workflow/experiments/phantom.yaml"
-    chosen = yaml.safe_load(path.read_text())
-    grid = {**chosen["grids"][0], "methods": ["oracle", "ridge"], "unmeasured": True}
-    path.write_text(yaml.safe_dump({**chosen, "grids": [grid]}))
-    folder = tmp_path / "run"
-    folder.mkdir()
-    shutil.copy(phantom_run.folder / "config.yaml", folder)
-    return type(phantom_run)(folder, sources)
+    made = fresh(tmp_path / "run")
+    made.compare_only("oracle", "ridge", unmeasured=True)
+    return made
 
 
 def test_every_rule_runs_in_its_environment_and_the_flag_reruns_nothing(conda: Path, small, phantom_run) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from stainscript.artifacts.stores import open_store
 
@@ -20,30 +18,20 @@ pytestmark = pytest.mark.workflow
 KINDS = {"patches/*/*/*": "patches", "features/*/*/*/*": "features", "predictions/*/*/*/*": "predictions"}
 
 
-def small(config: dict) -> None:
-    """Few jobs, all kinds of them: three methods, one of which trains."""
-    config["methods"]["mlp"]["options"] = {"epochs": 4, "patience": 4}
-
-
 @pytest.fixture
-def space(phantom_run, tmp_path: Path):
-    """Makes fresh folders whose own experiment set names three methods."""
-    chosen = yaml.safe_load((phantom_run.repository / "workflow/experiments/phantom.yaml").read_text())
-    chosen["grids"] = [{**chosen["grids"][1], "methods": ["mean", "ridge", "mlp"], "unmeasured": False}]
+def space(fresh, tmp_path: Path):
+    """Makes fresh folders with few jobs, but all kinds of them: three methods, one of which trains."""
 
     def make(name: str):
-        folder = tmp_path / name
-        (folder / "workflow/experiments").mkdir(parents=True)
-        (folder / "workflow/experiments/phantom.yaml").write_text(yaml.safe_dump(chosen))
-        shutil.copy(phantom_run.folder / "config.yaml", folder)
-        made = type(phantom_run)(folder)
-        made.configure(small)
+        made = fresh(tmp_path / name)
+        made.compare_only("mean", "ridge", "mlp")
+        made.configure(lambda c: c["methods"]["mlp"].update(options={"epochs": 4, "patience": 4}))
         return made
 
     return make
 
 
-def test_ten_kills_leave_the_metrics_of_an_uninterrupted_run(space, require_tool) -> None:
+def test_ten_kills_leave_the_metrics_of_an_uninterrupted_run(space) -> None:
     whole = space("whole")
     started = time.monotonic()
     whole.snakemake()

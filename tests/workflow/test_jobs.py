@@ -13,9 +13,8 @@ pytestmark = pytest.mark.workflow
 RIDGE = "phantom.hmhvg.ridge.morphology"
 
 
-def test_a_fresh_folder_plans_methods_times_folds_times_seeds_fits(phantom_run, tmp_path: Path) -> None:
-    shutil.copy(phantom_run.folder / "config.yaml", tmp_path)
-    counts = type(phantom_run)(tmp_path).counts()
+def test_a_fresh_folder_plans_methods_times_folds_times_seeds_fits(fresh, tmp_path: Path) -> None:
+    counts = fresh(tmp_path).counts()
     assert counts["fit"] == 8 * 3
     assert (
         counts["predict"] + counts["predict_control"] == 8 * 6 + 2 * 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -11,7 +10,6 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
-import yaml
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slurm]
 
@@ -30,30 +28,17 @@ slurm = load(Path(__file__).resolve().parents[1] / "slurm/conftest.py").slurm
 
 
 @pytest.fixture(scope="module")
-def finished(slurm, phantom_run, tmp_path_factory):
+def finished(slurm, fresh, tmp_path_factory):
     """One method of the tiny phantom run through SLURM: its folder, the plan's jobs by rule, the submissions."""
-    sources = tmp_path_factory.mktemp("sources")
-    for name in ("Snakefile", "workflow", "src", "envs", "profiles"):
-        path = phantom_run.repository / name
-        (shutil.copytree if path.is_dir() else shutil.copy2)(path, sources / name)
-    one_method(sources / "workflow/experiments/phantom.yaml")
-    folder = tmp_path_factory.mktemp("cluster")
-    shutil.copy(phantom_run.folder / "config.yaml", folder)
-    space = type(phantom_run)(folder, sources)
+    space = fresh(tmp_path_factory.mktemp("cluster"))
+    space.compare_only("mlp")
     planned = space.counts()
-    snakemake = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", str(sources / "Snakefile")]
-    command = [*snakemake, "--workflow-profile", str(sources / "profiles/slurm"), *slurm.hurry(8)]
+    snakemake = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", str(space.repository / "Snakefile")]
+    command = [*snakemake, "--workflow-profile", str(space.repository / "profiles/slurm"), *slurm.hurry(8)]
     before = len(slurm.jobs())
-    done = subprocess.run(command, cwd=folder, env=slurm.environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=space.folder, env=slurm.environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-12000:] + slurm.logs()
     return space, planned, slurm.jobs()[before:]
-
-
-def one_method(path: Path) -> None:
-    chosen = yaml.safe_load(path.read_text())
-    grid = next(grid for grid in chosen["grids"] if "mlp" in grid["methods"])
-    chosen["grids"] = [{**grid, "methods": ["mlp"], "unmeasured": False}]
-    path.write_text(yaml.safe_dump(chosen))
 
 
 def test_the_metrics_equal_those_of_a_local_run_byte_for_byte(finished, phantom_run) -> None:
