@@ -15,8 +15,9 @@ import pytest
 from scipy import sparse
 
 from stainscript import seeds
+from stainscript.artifacts.files import write_json, write_parquet
 from stainscript.artifacts.schemas import SPOT_COLUMNS
-from stainscript.artifacts.stores import write_json, write_parquet, write_store
+from stainscript.artifacts.stores import write_store
 from stainscript.genes.panel_file import write_panel
 from stainscript.types import Panel, SlideInfo
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -112,24 +109,9 @@ def test_a_manifest_that_disagrees_is_refused(tmp_path: Path) -> None:
         stores.open_store(tmp_path / "A1", "features")
 
 
-def test_a_failure_leaves_the_old_file_and_no_leftover(tmp_path: Path) -> None:
-    target = tmp_path / "a.json"
-    stores.write_json(target, {"n": 1})
-
-    def fail() -> None:
-        with stores.complete_file(target) as path:
-            path.write_text("half")
-            raise ValueError("midway")
-
-    with pytest.raises(ValueError, match="midway"):
-        fail()
-    assert json.loads(target.read_text()) == {"n": 1}
-    assert list(tmp_path.iterdir()) == [target]
-
-
 def test_a_killed_writer_leaves_nothing_under_the_name_and_the_next_clears_up(tmp_path: Path) -> None:
     code = (
-        "import os, signal\nfrom stainscript.artifacts.stores import complete_folder\n"
+        "import os, signal\nfrom stainscript.artifacts.files import complete_folder\n"
         f"with complete_folder({str(tmp_path / 'A1')!r}) as folder:\n"
         "    (folder / 'half').write_text('x')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -139,44 +121,3 @@ def test_a_killed_writer_leaves_nothing_under_the_name_and_the_next_clears_up(tm
     assert len(list(tmp_path.iterdir())) == 1
     stores.write_store(tmp_path / "A1", "features", arrays(), ATTRS)
     assert [path.name for path in tmp_path.iterdir()] == ["A1"]
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "a read-only file system"), (errno.EACCES, "permission denied")],
-)
-def test_a_disk_that_refuses_is_explained(code: int, words: str, tmp_path: Path) -> None:
-    with pytest.raises(DataContractError, match=words), stores.complete_file(tmp_path / "a.bin"):
-        raise OSError(code, os.strerror(code))
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_really_full_disk_is_explained(tmp_path: Path) -> None:
-    def fill() -> None:
-        with stores.complete_file(tmp_path / "a.bin"), Path("/dev/full").open("w") as handle:
-            handle.write("x" * 10_000)
-
-    with pytest.raises(DataContractError, match="the disk is full"):
-        fill()
-
-
-def test_a_checkpoint_survives_and_is_byte_equal(tmp_path: Path) -> None:
-    tensors = {"b": np.ones((2, 2), np.float32), "a": np.arange(3)}
-    for name in ("one", "two"):
-        stores.write_checkpoint(tmp_path / name, tensors, {"y": "1", "x": "2"})
-    found, metadata = stores.read_checkpoint(tmp_path / "one")
-    np.testing.assert_array_equal(found["a"], [0, 1, 2])
-    assert metadata == {"x": "2", "y": "1"}
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-
-
-def test_a_pickle_is_no_checkpoint_and_is_not_run(tmp_path: Path) -> None:
-    class Trap:
-        def __reduce__(self):
-            return Path.touch, (tmp_path / "sprung",)
-
-    path = tmp_path / "checkpoint.safetensors"
-    path.write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(DataContractError, match="expected a safetensors file"):
-        stores.read_checkpoint(path)
-    assert not (tmp_path / "sprung").exists()

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stainscript.artifacts.stores import open_store, write_parquet
+from stainscript.artifacts.files import write_parquet
+from stainscript.artifacts.stores import open_store
 from stainscript.batches.batch import SpotBatch
 from stainscript.batches.dataset import carve_validation, load_slides
 from stainscript.errors import DataContractError

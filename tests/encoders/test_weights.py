@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stainscript.artifacts.stores import file_sha256
+from stainscript.artifacts.files import file_sha256
 from stainscript.encoders.weights import load_strictly, read_weights
 from stainscript.errors import DataContractError
 

@@ -8,8 +8,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+from stainscript.artifacts.files import file_sha256
 from stainscript.artifacts.schemas import EXPRESSION_OBSM, EXPRESSION_UNS, SPOT_COLUMNS
-from stainscript.artifacts.stores import file_sha256
 from stainscript.datasets import base
 from stainscript.errors import DataContractError
 from stainscript.stages.ingest_slide import check_expression, ingest_slide

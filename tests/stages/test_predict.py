@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from stainscript import methods
-from stainscript.artifacts.stores import MANIFEST, file_sha256, open_store, read_checkpoint, write_checkpoint
+from stainscript.artifacts.checkpoints import read_checkpoint, write_checkpoint
+from stainscript.artifacts.files import file_sha256
+from stainscript.artifacts.stores import MANIFEST, open_store
 from stainscript.errors import DataContractError
 from stainscript.genes.normalise import target_matrix
 from stainscript.methods.base import load_state

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stainscript.artifacts.stores import write_parquet
+from stainscript.artifacts.files import write_parquet
 from stainscript.errors import DataContractError
 from stainscript.evaluation.score import score_slide
 from stainscript.evaluation.tidy import ScoredSlide, gene_rows, slide_rows

@@ -1,14 +1,10 @@
-"""Write, check, rename: a store appears complete or not at all, and says what it holds."""
+"""Zarr stores beside a manifest that says what they hold: checked when written, checked when read."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
 import math
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from stainscript.artifacts.files import complete_folder
 from stainscript.artifacts.schemas import STORES, StoreSchema
 from stainscript.errors import DataContractError
 from stainscript.types import canonical_json
 
 MANIFEST = "manifest.json"
-METADATA = "stainscript"
 CHUNK_SPOTS = 256
 CHUNK_BYTES = 8 * 2**20  # of images, fewer spots make a chunk
 SHARD_CHUNKS = 16  # 256 × 16 = 4,096 spots a shard: a slide's store stays a handful of files
@@ -34,44 +30,6 @@ class Rows:
     shape: tuple[int, ...]
     dtype: np.dtype
     read: Callable[[int, int], np.ndarray]
-
-
-@contextlib.contextmanager
-def complete_file(target: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``target``; on success it is flushed and renamed to ``target``.
-
-    A failure or a kill leaves ``target`` as it was. Leftovers of an earlier kill are removed first: one rule owns
-    one file, so nobody else writes them. The suffix is kept, because some writers choose the format by it.
-    """
-    target = Path(target)
-    _clear_leftovers(target)
-    temporary = target.with_name(f".partial-{os.getpid()}-{target.name}")
-    try:
-        with _friendly_os_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            yield temporary
-            with temporary.open("rb") as handle:
-                os.fsync(handle.fileno())
-            os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def complete_folder(target: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``target``; on success it takes the place of ``target``."""
-    target = Path(target)
-    _clear_leftovers(target)
-    temporary = target.with_name(f".partial-{os.getpid()}-{target.name}")
-    try:
-        with _friendly_os_errors(target):
-            temporary.mkdir(parents=True)
-            yield temporary
-            if target.exists():  # Snakemake may have made an empty one
-                shutil.rmtree(target)
-            os.replace(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_store(
@@ -223,54 +181,6 @@ def _write_rows(made: Any, rows: Rows, *, step: int) -> str:
     return digest.hexdigest()
 
 
-def file_sha256(path: str | Path) -> str:
-    """SHA-256 of a file, read in blocks."""
-    with Path(path).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def write_json(target: str | Path, value: object) -> None:
-    """Write JSON completely or not at all; keys sorted, so that equal content is equal bytes."""
-    with complete_file(target) as path:
-        path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
-
-
-def write_parquet(target: str | Path, frame: Any) -> None:
-    """Write a pandas frame as Parquet, completely or not at all; equal content gives equal bytes."""
-    with complete_file(target) as path:
-        frame.to_parquet(path, engine="pyarrow", index=False, compression="zstd")
-
-
-def write_checkpoint(target: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors checkpoint; ``metadata`` are short texts (JSON where structured).
-
-    The texts travel under one key, because safetensors writes several in an order that changes between processes.
-    """
-    from safetensors.numpy import save_file
-
-    with complete_file(target) as path:
-        ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
-        save_file(ordered, path, metadata={METADATA: canonical_json(dict(metadata))})
-
-
-def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read a checkpoint of ``write_checkpoint``: tensors and texts. Anything else, a pickle above all, is refused."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="numpy") as handle:
-            texts = json.loads((handle.metadata() or {}).get(METADATA, "{}"))
-            return {name: handle.get_tensor(name) for name in sorted(handle.keys())}, texts
-    except SafetensorError as error:
-        raise DataContractError(
-            path,
-            "format",
-            expected="a safetensors file",
-            found=f"something else ({error})",
-            remedy="convert the weights to safetensors; pickles are never loaded",
-        ) from error
-
-
 def _storable(array: np.ndarray) -> np.ndarray:
     array = np.asarray(array)
     if array.dtype.kind in "OUST":
@@ -316,30 +226,3 @@ def _check(folder: Path, schema: StoreSchema, found: Mapping[str, tuple[tuple[in
     missing = [key for key in schema.attrs if key not in attrs]
     if missing:
         raise DataContractError(folder, "attrs", expected=list(schema.attrs), found=f"no {missing}", remedy=remedy)
-
-
-def _clear_leftovers(target: Path) -> None:
-    if not target.parent.is_dir():
-        return
-    for leftover in target.parent.glob(f".partial-*-{target.name}"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _friendly_os_errors(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reasons = {
-            errno.ENOSPC: ("room on the disk", "the disk is full", "free room or point the run at another disk"),
-            errno.EDQUOT: ("room in the quota", "the quota is used up", "free room or ask for a larger quota"),
-            errno.EROFS: ("a writable folder", "a read-only file system", "run where results/ can be written"),
-            errno.EACCES: ("a writable folder", "permission denied", "give yourself write permission on results/"),
-        }
-        if error.errno not in reasons:
-            raise
-        expected, found, remedy = reasons[error.errno]
-        raise DataContractError(target, "write", expected=expected, found=found, remedy=remedy) from error

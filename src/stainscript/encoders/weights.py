@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from stainscript.artifacts.stores import file_sha256
+from stainscript.artifacts.files import file_sha256
 from stainscript.errors import DataContractError
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stainscript.artifacts.files import complete_file
 from stainscript.artifacts.schemas import PANEL_COLUMNS
-from stainscript.artifacts.stores import complete_file
 from stainscript.errors import DataContractError
 from stainscript.types import Panel, canonical_json
 

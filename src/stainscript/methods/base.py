@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from stainscript.artifacts.stores import read_checkpoint, write_checkpoint
+from stainscript.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from stainscript.batches.batch import SpotBatch, join
 from stainscript.errors import DataContractError
 from stainscript.training.run import FitReport, RunContext

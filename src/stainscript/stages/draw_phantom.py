@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stainscript.artifacts.stores import complete_folder
+from stainscript.artifacts.files import complete_folder
 from stainscript.datasets import phantom
 
 

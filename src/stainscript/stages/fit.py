@@ -15,9 +15,10 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from stainscript import methods
+from stainscript.artifacts.files import complete_file, file_sha256, write_json
 from stainscript.artifacts.provenance import digest_of
 from stainscript.artifacts.provenance import run_record as run_record_of
-from stainscript.artifacts.stores import complete_file, file_sha256, open_store, write_json
+from stainscript.artifacts.stores import open_store
 from stainscript.batches.batch import SpotBatch
 from stainscript.batches.dataset import carve_validation, load_slides
 from stainscript.devices import hold_gpus

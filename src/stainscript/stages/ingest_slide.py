@@ -14,8 +14,8 @@ import pandas as pd
 from PIL import Image
 from scipy import sparse
 
+from stainscript.artifacts.files import complete_file, file_sha256, write_json, write_parquet
 from stainscript.artifacts.schemas import EXPRESSION_OBSM, EXPRESSION_UNS, SPOT_COLUMNS
-from stainscript.artifacts.stores import complete_file, file_sha256, write_json, write_parquet
 from stainscript.datasets import base
 from stainscript.datasets.scale import settle_mpp
 from stainscript.errors import DataContractError

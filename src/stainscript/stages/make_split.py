@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stainscript.artifacts.stores import write_json
+from stainscript.artifacts.files import write_json
 from stainscript.splits.check import check_partitions
 from stainscript.types import Fold
 

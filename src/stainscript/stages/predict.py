@@ -11,7 +11,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from stainscript import methods, seeds
-from stainscript.artifacts.stores import file_sha256, write_store
+from stainscript.artifacts.files import file_sha256
+from stainscript.artifacts.stores import write_store
 from stainscript.batches.batch import SpotBatch
 from stainscript.batches.dataset import load_slides
 from stainscript.devices import hold_gpus

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from anndata.io import read_elem
 
-from stainscript.artifacts.stores import open_store, write_parquet
+from stainscript.artifacts.files import write_parquet
+from stainscript.artifacts.stores import open_store
 from stainscript.batches.align import align
 from stainscript.errors import DataContractError
 from stainscript.evaluation.score import score_slide

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from stainscript.artifacts.stores import complete_file
+from stainscript.artifacts.files import complete_file
 from stainscript.errors import DataContractError
 from stainscript.evaluation.aggregate import leaderboard
 from stainscript.report.tables import to_latex, to_markdown

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from stainscript.artifacts.stores import complete_file, file_sha256
+from stainscript.artifacts.files import complete_file, file_sha256
 from stainscript.errors import DataContractError, unknown_name
 from stainscript.report.figures.distribution import distributions
 from stainscript.report.figures.maps import Run, atlas, thumbnail_uri

@@ -13,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 
 from stainscript import seeds
-from stainscript.artifacts.stores import complete_file
+from stainscript.artifacts.files import complete_file
 
 logger = logging.getLogger(__name__)
 

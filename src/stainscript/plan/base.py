@@ -1,0 +1,138 @@
+"""What all chapters of the plan share: the config read and checked, slides, folds, experiments, digests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stainscript import encoders
+from stainscript.artifacts.provenance import environment_digest
+from stainscript.config import Config, Protocol, load
+from stainscript.errors import DataContractError
+from stainscript.plan import paths
+from stainscript.plan.cohorts import Row, read_cohorts
+from stainscript.plan.experiments import Experiment, expand
+from stainscript.splits.check import check_folds
+from stainscript.splits.schemes import make_folds
+from stainscript.types import Fold
+
+
+class PlanBase:
+    """The config's experiments on the slides that are here. ``w`` is always a rule's wildcards."""
+
+    def __init__(self, raw: dict[str, Any], *, repository: str | Path) -> None:
+        self.repository = Path(repository)
+        self.config: Config = load(raw, folders=("workflow", self.repository / "workflow"))
+        self.experiments: dict[str, Experiment] = expand(self.config)
+        self._check_encoders()
+        self._check_answers()
+        datasets = sorted({e.dataset for e in self.experiments.values()})
+        self.cohorts: dict[str, dict[str, Row]] = read_cohorts(
+            self.config, datasets=datasets, repository=self.repository
+        )
+        pairs = sorted({(e.dataset, self.protocol(e).split) for e in self.experiments.values()})
+        self.folds: dict[tuple[str, str], list[Fold]] = {pair: self._folds(*pair) for pair in pairs}
+
+    @property
+    def measured(self) -> list[str]:
+        return sorted({row.slide for rows in self.cohorts.values() for row in rows.values() if row.measured})
+
+    @property
+    def unmeasured(self) -> list[str]:
+        return sorted({row.slide for rows in self.cohorts.values() for row in rows.values() if not row.measured})
+
+    @property
+    def controls(self) -> list[str]:
+        """Experiments whose method is handed the answers: the oracle and the ceiling."""
+        return sorted(name for name, e in self.experiments.items() if e.needs.answers)
+
+    @property
+    def honest(self) -> list[str]:
+        return sorted(set(self.experiments) - set(self.controls))
+
+    def environment(self, name: str) -> str:
+        """Digest of ``envs/<name>.yaml`` as parsed."""
+        return environment_digest(self.repository / "envs" / f"{name}.yaml")
+
+    def protocol(self, e: Experiment) -> Protocol:
+        return self.config.protocols[e.protocol]
+
+    def folds_of(self, e: Experiment) -> list[Fold]:
+        return self.folds[e.dataset, self.protocol(e).split]
+
+    def test_slides(self, e: Experiment) -> list[str]:
+        return sorted({name for fold in self.folds_of(e) for name in fold.test})
+
+    def of(self, w: Any) -> tuple[Experiment, Fold]:
+        e = self.experiments[w.experiment]
+        return e, self.folds_of(e)[int(w.fold)]
+
+    def row(self, w: Any) -> Row:
+        return self.cohorts[w.dataset][w.slide]
+
+    def hardware(self, *keys: str) -> dict[str, Any]:
+        values = self.config.hardware.model_dump(mode="json")
+        return {key: values[key] for key in keys}
+
+    def panel_file(self, e: Experiment, fold: int) -> str:
+        protocol = self.protocol(e)
+        return paths.panel(e.dataset, protocol.split, fold, protocol.panel, e.protocol)
+
+    def cohort_files(self, e: Experiment) -> list[str]:
+        return [paths.expression(e.dataset, name) for name, row in self.cohorts[e.dataset].items() if row.measured]
+
+    def slide_files(self, e: Experiment, slide: str) -> dict[str, Any]:
+        views = self.protocol(e).views
+        return {
+            "info": paths.info(e.dataset, slide),
+            "spots": paths.spots(e.dataset, slide),
+            "features": {
+                role: [paths.features(e.dataset, views[role], encoder, slide) for encoder in e.encoders]
+                for role in e.needs.views
+            },
+        }
+
+    def _check_encoders(self) -> None:
+        for name in sorted({part for e in self.experiments.values() for part in e.encoders}):
+            encoders.check(self.config.encoders[name].kind, field=f"encoders.{name}.kind")
+
+    def _check_answers(self) -> None:
+        for e in self.experiments.values():
+            if e.needs.answers == "expected" and self.config.datasets[e.dataset].generator is None:
+                raise DataContractError(
+                    "config.yaml",
+                    f"methods.{e.entry}",
+                    expected=f"a generated dataset, whose true expectation is known, for {e.method}",
+                    found=f"{e.dataset}, which is measured",
+                    remedy=f"leave {e.entry} out of this dataset's grids; oracle brackets measured data",
+                )
+
+    def _folds(self, dataset: str, split: str) -> list[Fold]:
+        chosen = self.config.splits[split]
+        slides = [(row.slide, row.patient) for row in self.cohorts[dataset].values() if row.measured]
+        folds = make_folds(
+            scheme=chosen.scheme,
+            slides=slides,
+            only=chosen.slides,
+            n_folds=chosen.n_folds,
+            test=chosen.test,
+            validation=chosen.validation.model_dump(),
+            seed=chosen.seed,
+        )
+        check_folds(
+            folds, patients=dict(slides), name=f"{dataset}.{split}", allow_shared_patients=chosen.allow_shared_patients
+        )
+        return folds
+
+
+def leaves(value: Any) -> Iterator[str]:
+    """The paths in nested mappings and lists, in order."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from leaves(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value

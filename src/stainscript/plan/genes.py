@@ -1,0 +1,38 @@
+"""Jobs of ``rules/genes.smk``: splits, and panels on each fold's training slides."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from stainscript.artifacts.provenance import code_digest
+from stainscript.plan import paths
+from stainscript.plan.base import PlanBase
+
+
+class GeneJobs(PlanBase):
+    """Jobs of ``rules/genes.smk``: splits, and panels on each fold's training slides."""
+
+    def split_params(self, w: Any) -> dict[str, Any]:
+        split = self.config.splits[w.split]
+        return {
+            "scheme": split.scheme,
+            "seed": split.seed,
+            "folds": [asdict(fold) for fold in self.folds[w.dataset, w.split]],
+            "code": code_digest(["stainscript.stages.make_split"]),
+        }
+
+    def panel_inputs(self, w: Any) -> list[str]:
+        fold = self.folds[w.dataset, w.split][int(w.fold)]
+        rows = self.cohorts[w.dataset]
+        every = [name for name, row in rows.items() if row.measured]
+        train = set(fold.train) | set(fold.val)
+        scope = self.config.panels[w.panel].scope
+        return [paths.expression(w.dataset, name) for name in every if scope == "dataset" or name in train]
+
+    def panel_params(self, w: Any) -> dict[str, Any]:
+        return {
+            "rule": self.config.panels[w.panel].model_dump(mode="json"),
+            "target": self.config.protocols[w.protocol].target.model_dump(mode="json"),
+            "code": code_digest(["stainscript.stages.select_panel"]),
+        }

@@ -1,0 +1,42 @@
+"""Jobs of ``rules/raw.smk``: raw files → slides, spots, expression."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stainscript.artifacts.provenance import code_digest, digest_of
+from stainscript.plan import paths
+from stainscript.plan.base import PlanBase
+
+
+class RawJobs(PlanBase):
+    """Jobs of ``rules/raw.smk``: raw files → slides, spots, expression."""
+
+    def raw_params(self, w: Any) -> dict[str, Any]:
+        dataset = self.config.datasets[w.dataset]
+        module = f"stainscript.datasets.{dataset.generator}"
+        return {
+            "options": dataset.options,
+            "code": code_digest(["stainscript.stages.draw_phantom", module]),
+        }
+
+    def raw_inputs(self, w: Any) -> list[str]:
+        """What a slide is read from: its raw files, or the folder that the generator draws."""
+        row = self.row(w)
+        return [paths.raw(w.dataset, w.slide)] if row.generated else sorted(set(row.files.values()))
+
+    def image_input(self, w: Any) -> str:
+        row = self.row(w)
+        return paths.raw(w.dataset, w.slide) if row.generated else row.files["image"]
+
+    def ingest_params(self, w: Any) -> dict[str, Any]:
+        row = self.row(w)
+        modules = ["stainscript.stages.ingest_slide", f"stainscript.datasets.{row.layout}"]
+        params = {
+            "row": row.cells,
+            "files": row.files,
+            "options": {} if row.generated else self.config.datasets[w.dataset].options,
+            "code": code_digest(modules),
+            "drawn": digest_of(self.raw_params(w)) if row.generated else None,
+        }
+        return params | {"dataset": w.dataset}
