@@ -82,7 +82,5 @@ def test_moved_seeds_and_extra_entries_leave_other_fits_alone(plan: Callable[...
 
 
 def test_weights_that_are_not_there_stop_the_plan(plan: Callable[..., Plan]) -> None:
-    made = plan(lambda c: c["encoders"]["morphology"].update(kind="timm:resnet10t", weights="nowhere.safetensors"))
-    wildcards = SimpleNamespace(dataset="phantom", view="patch", encoder="morphology", slide="P1V")
     with pytest.raises(DataContractError, match=r"nowhere\.safetensors: path: expected an existing file"):
-        made.weights_input(wildcards)
+        plan(lambda c: c["encoders"]["morphology"].update(kind="timm:resnet10t", weights="nowhere.safetensors"))

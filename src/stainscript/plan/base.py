@@ -11,7 +11,7 @@ from stainscript.artifacts.provenance import environment_digest
 from stainscript.config import Config, Protocol, load
 from stainscript.errors import DataContractError
 from stainscript.plan import paths
-from stainscript.plan.cohorts import Row, read_cohorts
+from stainscript.plan.cohorts import Row, locate, read_cohorts
 from stainscript.plan.experiments import Experiment, expand
 from stainscript.splits.check import check_folds
 from stainscript.splits.schemes import make_folds
@@ -95,7 +95,10 @@ class PlanBase:
 
     def _check_encoders(self) -> None:
         for name in sorted({part for e in self.experiments.values() for part in e.encoders}):
-            encoders.check(self.config.encoders[name].kind, field=f"encoders.{name}.kind")
+            encoder = self.config.encoders[name]
+            encoders.check(encoder.kind, field=f"encoders.{name}.kind")
+            if encoder.weights:
+                locate(encoder.weights, self.repository)
 
     def _check_answers(self) -> None:
         for e in self.experiments.values():
