@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 SNAKEMAKE := $(BIN)/snakemake --cores all
 
-.PHONY: demo her2st test lint format bench envs clean
+.PHONY: demo her2st test lint format bench schemas envs clean
 
 envs: $(STAMP)
 
@@ -44,6 +44,11 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/throughput.py
+
+# JSON schemas of the config for editors, from the models of src/stainscript/config.py.
+schemas: $(STAMP)
+	$(BIN)/python -c "import json, pathlib, stainscript.config as c; \
+	[pathlib.Path('workflow/schemas', n).write_text(json.dumps(s, indent=1) + chr(10)) for n, s in c.schemas().items()]"
 
 clean:
 	rm -rf results .snakemake

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,3 +82,9 @@ def test_a_working_folder_may_bring_its_own_sets_and_protocols(repository: Path,
     loaded = config.load(raw, folders=[tmp_path, repository / "workflow"])
     assert loaded.experiment_sets["phantom"].title == "mine"
     assert "hmhvg" in loaded.protocols
+
+
+def test_the_schemas_for_editors_are_those_of_the_models(repository: Path) -> None:
+    """`make schemas` writes them."""
+    for name, schema in config.schemas().items():
+        assert json.loads((repository / "workflow/schemas" / name).read_text()) == json.loads(json.dumps(schema))

@@ -229,6 +229,15 @@ def load(raw: dict[str, Any], *, folders: Sequence[str | Path], path: str | Path
     return _parse(Config, body, path)
 
 
+def schemas() -> dict[str, dict[str, Any]]:
+    """JSON schemas of ``config.yaml``, protocols and experiment sets, by file name, made from the models for editors."""
+    whole = Config.model_json_schema()
+    for owned in ("protocols", "experiment_sets"):
+        del whole["properties"][owned]
+    made = {"config": whole, "protocol": Protocol.model_json_schema(), "experiments": ExperimentSet.model_json_schema()}
+    return {f"{name}.schema.json": schema for name, schema in made.items()}
+
+
 def _parse(model: type[BaseModel], value: Any, path: str | Path) -> Any:
     try:
         return model.model_validate(value)
