@@ -230,7 +230,7 @@ def load(raw: dict[str, Any], *, folders: Sequence[str | Path], path: str | Path
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """JSON schemas of ``config.yaml``, protocols and experiment sets, by file name, made from the models for editors."""
+    """JSON schemas of ``config.yaml``, protocols and experiment sets, by file name: for editors, from the models."""
     whole = Config.model_json_schema()
     for owned in ("protocols", "experiment_sets"):
         del whole["properties"][owned]
