@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import functools
 import importlib
 import re
 from collections.abc import Iterable, Mapping
@@ -54,7 +55,7 @@ class RawSlide:
 
 def layouts() -> list[str]:
     """Names of the raw layouts: the modules of this package that define ``files``. Nothing is imported."""
-    return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if _defines_files(p))
+    return list(_layouts())
 
 
 def load(name: str, *, path: str | Path = "sheet") -> ModuleType:
@@ -158,6 +159,11 @@ def images_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+
+
+@functools.cache  # a sheet asks for every one of its rows
+def _layouts() -> tuple[str, ...]:
+    return tuple(sorted(p.stem for p in Path(__file__).parent.glob("*.py") if _defines_files(p)))
 
 
 def _defines_files(path: Path) -> bool:
