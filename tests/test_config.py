@@ -88,3 +88,10 @@ def test_the_schemas_for_editors_are_those_of_the_models(repository: Path) -> No
     """`make schemas` writes them."""
     for name, schema in config.schemas().items():
         assert json.loads((repository / "workflow/schemas" / name).read_text()) == json.loads(json.dumps(schema))
+
+
+def test_the_alternatives_named_are_keys_that_config_yaml_may_hold(load: Callable) -> None:
+    with pytest.raises(DataContractError) as caught:
+        load(lambda c: c.update(hardwear={}))
+    assert "experiment_sets" not in caught.value.expected
+    assert "experiments" in caught.value.expected

@@ -27,6 +27,9 @@ Encoders = Annotated[
 ]
 
 
+FROM_FILES = ("protocols", "experiment_sets")  # keys of the whole config that config.yaml itself may not hold
+
+
 class Strict(BaseModel):
     """Base of every section: frozen, unknown keys refused."""
 
@@ -220,7 +223,7 @@ def load(raw: dict[str, Any], *, folders: Sequence[str | Path], path: str | Path
         for wanted in sorted({protocol for grid in found.grids for protocol in grid.protocols}):
             _known(known_sets[name], "protocols", wanted, known_protocols)
             protocols[wanted] = _parse(Protocol, _yaml(known_protocols[wanted]), known_protocols[wanted])
-    for owned in ("protocols", "experiment_sets"):
+    for owned in FROM_FILES:
         if owned in raw:
             raise DataContractError(
                 path, owned, expected="no such key", found="one", remedy=f"put it into a file of workflow/{owned}/"
@@ -232,7 +235,7 @@ def load(raw: dict[str, Any], *, folders: Sequence[str | Path], path: str | Path
 def schemas() -> dict[str, dict[str, Any]]:
     """JSON schemas of ``config.yaml``, protocols and experiment sets, by file name: for editors, from the models."""
     whole = Config.model_json_schema()
-    for owned in ("protocols", "experiment_sets"):
+    for owned in FROM_FILES:
         del whole["properties"][owned]
     made = {"config": whole, "protocol": Protocol.model_json_schema(), "experiments": ExperimentSet.model_json_schema()}
     return {f"{name}.schema.json": schema for name, schema in made.items()}
@@ -268,7 +271,11 @@ def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
         for inner in getattr(current, "__args__", ()):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 current = inner
-    return sorted(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
+    return (
+        sorted(set(current.model_fields) - set(FROM_FILES))
+        if isinstance(current, type) and issubclass(current, BaseModel)
+        else []
+    )
 
 
 def _known(path: str | Path, field: str, name: str, known: Any) -> None:

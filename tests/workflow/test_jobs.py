@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,11 @@ RIDGE = "phantom.hmhvg.ridge.morphology"
 def test_a_fresh_folder_plans_methods_times_folds_times_seeds_fits(fresh, tmp_path: Path) -> None:
     counts = fresh(tmp_path).counts()
     assert counts["fit"] == 8 * 3
-    assert (
-        counts["predict"] + counts["predict_control"] == 8 * 6 + 2 * 3
-    )  # two methods also predict the unmeasured slide
+    unmeasured = 2 * 3  # two methods also predict the slide without expression, in every fold
+    assert counts["predict"] + counts["predict_control"] == 8 * 6 + unmeasured
     assert counts["predict_control"] == 2 * 6
     assert counts["score"] == 8 * 3
-    assert counts["ingest_slide"], counts["ingest_image"] == (6, 1)
+    assert (counts["ingest_slide"], counts["ingest_image"]) == (6, 1)
     assert counts["select_panel"] == 3
     assert counts["tabulate"] == counts["write_report"] == counts["make_split"] == 1
 
@@ -58,14 +58,18 @@ def test_one_option_of_mlp_reruns_mlp_only(phantom_copy) -> None:
 
 
 def test_another_method_adds_exactly_its_own_jobs(phantom_copy) -> None:
-    def change(config: dict) -> None:
-        config["methods"]["ridge_strong"] = {"method": "ridge", "options": {"alpha": 1000.0}}
-        config["methods"]["mean"] = {"method": "ridge", "options": {"alpha": 10.0}}
-
-    phantom_copy.configure(lambda c: change(c))
+    phantom_copy.configure(
+        lambda c: c["methods"].update(
+            ridge_strong={"method": "ridge", "options": {"alpha": 1000.0, "select": "fixed"}},
+            ridge_idle={"method": "ridge"},  # an entry that no experiment names
+        )
+    )
+    controls = ("oracle", "ceiling", "mean", "shuffled", "coordinates", "nearest")
+    phantom_copy.compare_only(*controls, "ridge", "mlp", "ridge_strong")
     jobs = phantom_copy.plan()
-    own = {job.wildcards["experiment"] for job in jobs if job.rule in {"fit", "predict", "score"}}
-    assert own == {"phantom.hmhvg.mean.morphology"}  # an entry that no experiment names runs nothing
+    own = [job for job in jobs if job.rule not in {"tabulate", "write_report"}]
+    assert {job.wildcards["experiment"] for job in own} == {"phantom.hmhvg.ridge_strong.morphology"}
+    assert Counter(job.rule for job in own) == {"fit": 3, "predict": 6, "score": 3}
 
 
 def test_how_often_a_fit_saves_reruns_nothing(phantom_copy) -> None:
