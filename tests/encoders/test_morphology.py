@@ -179,3 +179,10 @@ def test_a_patch_too_small_is_refused(encoder):
 def test_morphology_takes_no_weights(tmp_path):
     with pytest.raises(DataContractError, match="morphology has none"):
         encoders.load("morphology", weights=tmp_path / "w.pt")
+
+
+def test_batches_and_the_blank_image_are_described_as_any_other(encoder):
+    patches = noise(3)
+    parts = list(encoder.encode_batches([patches[:2], patches[2:]]))
+    assert np.concatenate(parts).tobytes() == encoder.encode(patches).tobytes()
+    assert encoder.blank().tobytes() == encoder.encode(plain((0, 0, 0))[None])[0].tobytes()

@@ -66,13 +66,13 @@ def test_the_batch_size_is_invisible(images):
 @pytest.mark.parametrize("name", ["test_vit", "resnet10t", "vit_tiny_patch16_224"])
 def test_the_transform_is_the_one_that_timm_states(name, images):
     config = resolve_model_data_config(timm.create_model(name, pretrained=False))
-    ours = module.Transform(config)(torch.from_numpy(images))
+    ours = module.as_published(config)(torch.from_numpy(images))
     theirs = torch.stack([create_transform(**config, is_training=False)(Image.fromarray(i)) for i in images])
     assert ours.shape == theirs.shape
-    step = 1 / 255 / min(config["std"])  # Pillow rounds to 8 bits between its two passes
-    assert (ours - theirs).abs().max() < 2 * step
-    assert (ours - theirs).abs().mean() < 0.5 * step
-    assert str(config["input_size"][1]) in str(module.Transform(config))
+    step = 1 / 255 / min(config["std"])
+    assert (ours - theirs).abs().max() < 2.01 * step  # on a CPU: Pillow's resize but for 2 of 255
+    assert ((ours - theirs).abs() > 0.5 * step).float().mean() < 0.05
+    assert str(config["input_size"][1]) in module.describe(module.as_published(config))
 
 
 def test_the_transform_keeps_rows_and_columns(images):
@@ -85,10 +85,10 @@ def test_the_transform_keeps_rows_and_columns(images):
         "mean": (0, 0, 0),
         "std": (1, 1, 1),
     }
-    planes = module.Transform(config)(torch.from_numpy(coded))[0] * 255
+    planes = module.as_published(config)(torch.from_numpy(coded))[0] * 255
     np.testing.assert_allclose(planes[0].numpy(), columns, atol=1e-4)
     np.testing.assert_allclose(planes[1].numpy(), rows, atol=1e-4)
-    cropped = module.Transform(config | {"input_size": (3, 80, 80), "crop_pct": 0.5})(torch.from_numpy(coded))
+    cropped = module.as_published(config | {"input_size": (3, 80, 80), "crop_pct": 0.5})(torch.from_numpy(coded))
     np.testing.assert_allclose(cropped[0, 0].numpy() * 255, columns[40:120, 40:120], atol=1e-4)
 
 
@@ -107,9 +107,30 @@ def test_weights_of_a_file_are_used(tmp_path, images, with_classifier):
     published.reset_classifier(0)
     config = resolve_model_data_config(published)
     with torch.inference_mode():
-        expected = published(module.Transform(config)(torch.from_numpy(images))).numpy()
+        expected = published(module.as_published(config)(torch.from_numpy(images))).numpy()
     np.testing.assert_allclose(features, expected, atol=1e-5)
     assert np.abs(features - encoders.load(MODEL, seed=0, hardware=CPU).encode(images)).max() > 1e-3
+
+
+def test_random_is_another_word_for_no_weights(images):
+    named, none = (encoders.load(MODEL, weights=w, seed=4, hardware=CPU) for w in ("random", None))
+    assert named.encode(images).tobytes() == none.encode(images).tobytes()
+    assert named.weights_sha256 == "random:4"
+
+
+def test_options_reach_the_constructor(images):
+    plain = encoders.load(MODEL, hardware=CPU)
+    wider = encoders.load(MODEL, hardware=CPU, options={"img_size": 192})
+    assert "centre crop 192x192" in wider.transform
+    assert "centre crop 160x160" in plain.transform
+    assert wider.encode(images).shape == plain.encode(images).shape
+    scaled = encoders.load(MODEL, hardware=CPU, options={"init_values": 1e-5})
+    assert np.abs(scaled.encode(images) - plain.encode(images)).max() > 1e-3
+
+
+def test_an_option_that_the_model_does_not_take_is_named():
+    with pytest.raises(DataContractError, match=r"encoder options: expected arguments of timm's test_vit.*init_valeus"):
+        encoders.load(MODEL, hardware=CPU, options={"init_valeus": 1e-5})
 
 
 def test_weights_of_another_model_are_refused(tmp_path):
@@ -130,7 +151,7 @@ def test_an_unknown_tag_lists_the_tags():
 
 
 def test_a_model_without_pooled_features_is_refused(monkeypatch):
-    monkeypatch.setattr(module, "_create", lambda _: timm.create_model("resnet10t", num_classes=0, global_pool=""))
+    monkeypatch.setattr(module, "_create", lambda *_: timm.create_model("resnet10t", num_classes=0, global_pool=""))
     with pytest.raises(DataContractError, match=r"pooled features.*\(1, 512, 6, 6\)"):
         encoders.load("timm:resnet10t", hardware=CPU)
 

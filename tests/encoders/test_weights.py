@@ -33,7 +33,7 @@ def tensors() -> dict[str, torch.Tensor]:
     return {name: torch.full_like(value, 2) for name, value in network().state_dict().items()}
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth", ".bin"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth", ".bin", ".ckpt"])
 def test_each_format_gives_tensors_and_the_hash(tmp_path, tensors, suffix):
     path = tmp_path / f"w{suffix}"
     save_file(tensors, path) if suffix == ".safetensors" else torch.save(tensors, path)
@@ -139,3 +139,28 @@ def test_the_published_classifier_is_left_out_and_nothing_else(tensors):
     load_strictly(network(), tensors | {"head.weight": torch.zeros(9, 2)}, path="w.pt", without=("head",))
     with pytest.raises(DataContractError, match=r"1 unexpected: headless\.weight"):
         load_strictly(network(), tensors | {"headless.weight": torch.zeros(1)}, path="w.pt", without=("head",))
+
+
+def test_what_is_left_out_is_named_in_the_log(tensors, caplog):
+    extra = {"text.a": torch.zeros(1), "text.b": torch.zeros(1), "scale": torch.zeros(())}
+    with caplog.at_level("INFO"):
+        load_strictly(network(), tensors | extra, path="w.pt", without=("text", "scale", "absent"))
+    assert "left out of w.pt: text (2 tensors), scale (1 tensors)" in caplog.text
+
+
+def test_names_are_changed_before_they_are_compared(tensors):
+    hidden = {f"model.net.{name}": value for name, value in tensors.items()}
+    model = network()
+    load_strictly(model, hidden, path="w.pt", rename=lambda name: name.removeprefix("model.net."))
+    assert all(torch.equal(value, tensors[name]) for name, value in model.state_dict().items())
+    with pytest.raises(DataContractError, match=r"missing: 0\.weight"):
+        load_strictly(network(), hidden, path="w.pt")
+
+
+def test_half_precision_files_fill_a_model_without_memory_in_full_precision(tensors):
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
+    with torch.device("meta"):
+        model = network()
+    load_strictly(model, halves, path="w.pt", assign=True)
+    assert {value.dtype for value in model.parameters()} == {torch.float32}
+    assert model(torch.ones(4, 3)).shape == (4, 2)

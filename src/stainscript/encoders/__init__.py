@@ -1,6 +1,6 @@
-"""The registry of image encoders: a module beside this file is an encoder, ``timm`` one for each of its models.
+"""The registry of image encoders: a module beside this file with a ``CARD`` is an encoder, ``timm`` one a model.
 
-Imports neither torch nor timm, so that misspelt names fail while the jobs are planned.
+Imports neither torch nor timm, so that misspelt names and absent weights fail while the jobs are planned.
 """
 
 from __future__ import annotations
@@ -13,19 +13,29 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stainscript.encoders.base import HUB, Card, weights_wanted
 from stainscript.errors import DataContractError, unknown_name
 
 if TYPE_CHECKING:
     from stainscript.encoders.base import Encoder
 
+OWN_LOADER = ("morphology", "timm")  # everything else is published: a card, a network, and the loader they share
 _FOLDER = Path(__file__).parent
-_MACHINERY = {"__init__", "base", "weights"}
+_CARD = re.compile(r"^CARD = ", re.MULTILINE)
 _REGISTERED = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
 
 
+@functools.cache
 def names() -> list[str]:
     """All encoders, by module; ``timm`` stands for ``timm:<model>``."""
-    return sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem not in _MACHINERY)
+    found = {path.stem for path in _FOLDER.glob("*.py") if _CARD.search(path.read_text(encoding="utf-8"))}
+    return sorted(found | set(OWN_LOADER))
+
+
+def published() -> list[str]:
+    """Kinds of the published encoders, variants beside what they vary: ``resnet50``, ``resnet50:stage3``."""
+    modules = [name for name in names() if name not in OWN_LOADER]
+    return [kind for name in modules for kind in (name, *(f"{name}:{v}" for v in _variants(name)))]
 
 
 def check(kind: str, *, path: str | Path = "config.yaml", field: str = "encoders") -> None:
@@ -34,11 +44,34 @@ def check(kind: str, *, path: str | Path = "config.yaml", field: str = "encoders
     path, field: where the name was read. Models of timm are checked where timm is installed.
     """
     module, _, variant = kind.partition(":")
-    spelt = [f"{name}:<model>" if name == "timm" else name for name in names()]
-    if module not in names() or (module != "timm" and variant):
-        raise unknown_name(path, field, kind, spelt)
     if module == "timm":
         _check_timm_model(variant, path=path, field=field)
+    elif kind not in ("morphology", *published()):
+        raise unknown_name(path, field, kind, ["morphology", *published(), "timm:<model>"])
+
+
+def check_weights(
+    kind: str, weights: str | Path | None, *, path: str | Path = "config.yaml", field: str = "encoders"
+) -> None:
+    """Raise ``DataContractError`` where a published encoder is given no weights, or ``hub`` where it is not there.
+
+    field: ``encoders.<name>``. Whether a file exists is not looked at.
+    """
+    if kind.partition(":")[0] in OWN_LOADER and weights != HUB:
+        return
+    found = card(kind)
+    if weights is None or (weights == HUB and found.repository is None):
+        raise weights_wanted(found, path=path, field=f"{field}.weights", found=weights)
+
+
+def card(kind: str) -> Card:
+    """The facts of a published encoder. Raises ``DataContractError`` for others: they have no file of weights."""
+    check(kind, field="encoder kind")
+    module, _, variant = kind.partition(":")
+    if module in OWN_LOADER:
+        raise unknown_name("config.yaml", "published encoder", kind, published())
+    source = importlib.import_module(f"stainscript.encoders.{module}")
+    return source.VARIANTS[variant] if variant else source.CARD
 
 
 def load(
@@ -50,24 +83,32 @@ def load(
     precision: str = "float32",
     batch_size: int = 64,
     hardware: dict[str, Any] | None = None,
+    options: dict[str, Any] | None = None,
+    compile: bool = False,
 ) -> Encoder:
-    """The encoder ``kind``: ``morphology``, or ``timm:<model>`` with weights from a file or random by ``seed``.
+    """The encoder ``kind``: ``morphology``, a published one (``published()``), or ``timm:<model>``.
 
-    weights: local file; weights_sha256: what it must hash to; precision: float32, bfloat16 or float16, the latter two
-    on a GPU only; batch_size: patches a forward pass; hardware: ``accelerator`` (auto, cpu, gpu) and ``threads``.
+    weights: a local file, for a published encoder also its folder; ``random``: drawn by ``seed``, which for ``timm`` is
+    also what ``None`` means. weights_sha256: what the file must hash to; precision: float32, bfloat16 or float16, the
+    latter two on a GPU only; batch_size: patches a forward pass; hardware: ``accelerator`` (auto, cpu, gpu), ``gpu``
+    (its place) and ``threads``; options: arguments of a timm model's constructor; compile: ``torch.compile``.
     Raises ``DataContractError`` for a misspelt kind and for weights that are not what they should be.
     """
     check(kind, field="encoder kind")
     module, _, variant = kind.partition(":")
-    return importlib.import_module(f"stainscript.encoders.{module}").load(
-        variant,
-        weights=weights,
-        weights_sha256=weights_sha256,
-        seed=seed,
-        precision=precision,
-        batch_size=batch_size,
-        hardware=hardware or {},
-    )
+    given = {
+        "weights": weights,
+        "weights_sha256": weights_sha256,
+        "seed": seed,
+        "precision": precision,
+        "batch_size": batch_size,
+        "hardware": hardware or {},
+        "options": dict(options or {}),
+        "compile": compile,
+    }
+    if module in OWN_LOADER:
+        return importlib.import_module(f"stainscript.encoders.{module}").load(variant, **given)
+    return importlib.import_module("stainscript.encoders.network").load(module, variant, **given)
 
 
 def needs_gpu(kind: str) -> bool:
@@ -78,7 +119,9 @@ def needs_gpu(kind: str) -> bool:
 def code_modules(kind: str) -> tuple[str, ...]:
     """Dotted names of the modules whose code decides this encoder's features."""
     check(kind, field="encoder kind")
-    return (f"stainscript.encoders.{kind.partition(':')[0]}",)
+    module = kind.partition(":")[0]
+    own = f"stainscript.encoders.{module}"
+    return (own,) if module in OWN_LOADER else (own, "stainscript.encoders.network")
 
 
 @functools.cache
@@ -89,6 +132,10 @@ def timm_models() -> frozenset[str]:
         return frozenset()
     sources = (Path(found.submodule_search_locations[0]) / "models").glob("*.py")
     return frozenset(name for source in sources for name in _REGISTERED.findall(source.read_text(encoding="utf-8")))
+
+
+def _variants(module: str) -> list[str]:
+    return list(getattr(importlib.import_module(f"stainscript.encoders.{module}"), "VARIANTS", {}))
 
 
 def _check_timm_model(variant: str, *, path: str | Path, field: str) -> None:

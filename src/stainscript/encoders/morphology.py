@@ -6,6 +6,7 @@ Stains are separated with the fixed optical-density vectors of Ruifrok and Johns
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ DISTRIBUTED = (
     *("haematoxylin", "eosin", "residual"),
 )
 SMALLEST_PX = 32
+BLANK_PX = 224
 PERCENTILES = (10, 50, 90)
 TEXTURED = ("haematoxylin", "eosin", "lightness")
 SCALES_PX = (1, 2, 4, 8)
@@ -82,6 +84,14 @@ class Morphology:
             )
         described = [_describe(images[start : start + _BLOCK]) for start in range(0, len(images), _BLOCK)]
         return np.concatenate(described) if described else np.zeros((0, self.width), dtype=np.float32)
+
+    def encode_batches(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Each (B, y, x, 3) uint8 batch → (B, D) float32, in order."""
+        return map(self.encode, batches)
+
+    def blank(self) -> np.ndarray:
+        """(D,) float32 of a black image: nothing is normalised here, so black is what is zero throughout."""
+        return self.encode(np.zeros((1, BLANK_PX, BLANK_PX, 3), dtype=np.uint8))[0]
 
 
 def load(variant: str = "", *, weights: str | Path | None = None, **_unused: Any) -> Morphology:

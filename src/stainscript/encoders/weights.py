@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from stainscript.errors import DataContractError
 
 logger = logging.getLogger(__name__)
 
-PICKLED = (".pt", ".pth", ".bin")
+PICKLED = (".pt", ".pth", ".bin", ".ckpt")
 WRAPPERS = ("state_dict", "model", "model_state_dict")  # keys under which training code likes to hide the tensors
 _SHOWN = 5
 _CONVERT = "convert it to .safetensors where you trust the file; tensors alone are read, pickled code never runs"
@@ -25,8 +26,9 @@ _CONVERT = "convert it to .safetensors where you trust the file; tensors alone a
 def read_weights(path: str | Path, *, sha256: str | None = None) -> tuple[dict[str, torch.Tensor], str]:
     """Tensors of a weights file by name, on the CPU, and the file's SHA-256.
 
-    ``.safetensors`` is preferred; ``.pt``, ``.pth`` and ``.bin`` are read as tensors only. Raises ``DataContractError``
-    for a missing file, another hash than ``sha256``, a pickle that holds more than tensors, and a damaged file.
+    ``.safetensors`` is preferred; ``.pt``, ``.pth``, ``.bin`` and ``.ckpt`` are read as tensors only. Raises
+    ``DataContractError`` for a missing file, another hash than ``sha256``, a pickle that holds more than tensors, and a
+    damaged file.
     """
     path = Path(path)
     if not path.is_file():
@@ -56,18 +58,27 @@ def read_weights(path: str | Path, *, sha256: str | None = None) -> tuple[dict[s
 
 
 def load_strictly(
-    model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], *, path: str | Path, without: Iterable[str] = ()
+    model: torch.nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    *,
+    path: str | Path,
+    without: Iterable[str] = (),
+    rename: Callable[[str], str] | None = None,
+    remedy: str = "give the weights of this very model, as timm names",
+    assign: bool = False,
 ) -> None:
     """Load ``tensors`` into ``model``: every parameter and buffer given, none left over, all shapes equal.
 
-    without: modules of the published network that the encoder does not have (its classifier); their tensors are
-    left out. Raises ``DataContractError`` that lists the first missing, unexpected and misshapen tensors.
+    without: what the published file holds and the encoder does not have (classifier, text tower), as full names or as
+    their first parts; it is left out and named in the log. rename: a name in the file → the name in the model. assign:
+    the tensors take the places of the model's, which may be on the meta device, instead of being copied into them.
+    Raises ``DataContractError`` that lists the first missing, unexpected and misshapen tensors.
     """
-    prefixes = tuple(f"{name}." for name in without)
     wanted = model.state_dict()
-    given = {name: t for name, t in tensors.items() if name in wanted or not name.startswith(prefixes or ("\0",))}
-    if len(given) < len(tensors):
-        logger.info("left out the classifier of %s: %d tensors", path, len(tensors) - len(given))
+    given = {rename(name) if rename else name: tensor for name, tensor in tensors.items()}
+    unused = [name for name in given if name not in wanted]
+    left_out = {name: top for name in unused for top in without if name == top or name.startswith(f"{top}.")}
+    given = {name: tensor for name, tensor in given.items() if name not in left_out}
     missing = [f"{name} {tuple(wanted[name].shape)}" for name in wanted if name not in given]
     unexpected = [f"{name} {tuple(given[name].shape)}" for name in given if name not in wanted]
     misshapen = [
@@ -85,10 +96,12 @@ def load_strictly(
         expected = f"the {len(wanted)} tensors of the model"
         if misshapen:
             expected += f", with {_first([shape for shape, _ in misshapen])}"
-        raise DataContractError(
-            path, "tensors", expected=expected, found=found, remedy="give the weights of this very model, as timm names"
-        )
-    model.load_state_dict(given, strict=True)
+        raise DataContractError(path, "tensors", expected=expected, found=found, remedy=remedy)
+    if left_out:
+        counts = Counter(left_out.values())
+        logger.info("left out of %s: %s", path, ", ".join(f"{top} ({n} tensors)" for top, n in counts.items()))
+    converted = {name: tensor.to(wanted[name].dtype) for name, tensor in given.items()}
+    model.load_state_dict(converted, strict=True, assign=assign)
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
