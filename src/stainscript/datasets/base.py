@@ -7,6 +7,8 @@ A layout is a module file of this package that defines ``files``. It has
 - ``expected_files(row, root)`` role → path where the canonical layout puts them, existing or not
 - ``read(row, files, options)`` → ``RawSlide``; the only one of the four that opens a file
 - ``OPTIONS``, ``PLATFORM``, ``PITCH_UM``, ``SPOT_DIAMETER_UM``, ``HAS_EXPRESSION``
+- where needed, ``FILE_OPTIONS``: the options that ``files`` and ``missing`` take as keywords (see ``file_options``),
+  and ``NULL_OPTIONS``: those that may be null
 
 Snakemake calls the first three while it parses, so layouts import NumPy, pandas and anndata inside ``read``.
 """
@@ -43,7 +45,10 @@ class RawSlide:
 
     spots: columns spot_id, x_px, y_px (level-0 pixels), grid_row, grid_col, sorted by (grid_row, grid_col);
     adata: counts (S, G) CSR int32 in the same order with ``var["symbol"]``, or ``None``;
-    grid_mpp: µm per pixel implied by the spot grid, or ``None``.
+    grid_mpp: µm per pixel implied by the spot grid, or ``None``;
+    stated_mpp: µm per pixel that the file ``stated_in`` gives for the image and that outranks the image's own metadata;
+    labels: (S,) category text of each spot, indexed by spot_id in the order of ``spots``, "" for none; or ``None``;
+    image_scale: pixels of the image that is read for one pixel of the image that the sheet's mpp speaks of.
     """
 
     platform: str
@@ -51,6 +56,10 @@ class RawSlide:
     spots: pd.DataFrame
     adata: anndata.AnnData | None
     grid_mpp: float | None
+    stated_mpp: float | None = None
+    stated_in: Path | None = None
+    labels: pd.Series | None = None
+    image_scale: float = 1.0
 
 
 def layouts() -> list[str]:
@@ -120,6 +129,8 @@ def checked_options(layout: ModuleType, options: Mapping[str, Any]) -> dict[str,
     for key, value in options.items():
         if key not in layout.OPTIONS:
             raise unknown_name("config", f"datasets.options of {name}", key, layout.OPTIONS)
+        if value is None and key in vars(layout).get("NULL_OPTIONS", ()):
+            continue
         default = layout.OPTIONS[key]
         kinds = (int, float) if isinstance(default, float) else (type(default),)
         if not isinstance(value, kinds) or (isinstance(value, bool) and not isinstance(default, bool)):
@@ -131,6 +142,12 @@ def checked_options(layout: ModuleType, options: Mapping[str, Any]) -> dict[str,
                 remedy="correct the option",
             )
     return {**layout.OPTIONS, **options}
+
+
+def file_options(layout: ModuleType, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The checked options that ``files`` and ``missing`` of this layout take as keywords; most layouts have none."""
+    names = vars(layout).get("FILE_OPTIONS", ())
+    return {name: value for name, value in checked_options(layout, options).items() if name in names} if names else {}
 
 
 def require(files: Mapping[str, str | Path], roles: Iterable[str], *, slide: str) -> dict[str, Path]:

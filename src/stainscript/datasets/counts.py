@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from stainscript.datasets.names import check_unique
 from stainscript.errors import DataContractError
 
 ENSEMBL_VERSION = re.compile(r"^(ENS[A-Z]*G\d{11})\.\d+")
@@ -27,19 +28,6 @@ def open_text(path: Path) -> TextIO:
 def without_version(gene_ids: Sequence[str]) -> np.ndarray:
     """Ensembl ids without their version (``ENSG00000141736.14``), (G,) objects; symbols with a dot stay whole."""
     return np.array([ENSEMBL_VERSION.sub(r"\1", name) for name in gene_ids], dtype=object)
-
-
-def check_unique(names: Sequence[str], *, path: str | Path, field: str, remedy: str) -> None:
-    """Raise ``DataContractError`` when a name is empty or occurs twice."""
-    index = pd.Index(names)
-    twice = index[index.duplicated()].unique()
-    if len(twice):
-        found = f"{twice[0]!r} more than once ({len(twice)} such name(s))"
-    elif (index == "").any():
-        found = f"an empty name at position {int(np.flatnonzero(index == '')[0]) + 1}"
-    else:
-        return
-    raise DataContractError(path, field, expected="every name once", found=found, remedy=remedy)
 
 
 def checked_counts(

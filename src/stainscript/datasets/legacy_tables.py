@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import anndata
@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from stainscript.datasets import base
-from stainscript.datasets.counts import check_unique, checked_counts, open_text
+from stainscript.datasets.counts import checked_counts, open_text
+from stainscript.datasets.names import check_unique
 from stainscript.errors import DataContractError
 
 logger = logging.getLogger(__name__)
@@ -23,17 +24,29 @@ SELECTION_COLUMNS = ("x", "y", "pixel_x", "pixel_y")
 
 
 def read_slide(
-    row: Mapping[str, str], files: Mapping[str, str | Path], *, pitch_um: float, diameter_um: float, platform: str
+    row: Mapping[str, str],
+    files: Mapping[str, str | Path],
+    *,
+    pitch_um: float,
+    diameter_um: float,
+    platform: str,
+    whole_array: bool = False,
+    spots_of: Callable[[str | Path], pd.DataFrame] | None = None,
+    counts_of: Callable[[str | Path], anndata.AnnData] | None = None,
 ) -> base.RawSlide:
-    """Counts and selection joined by ``<x>x<y>``; spots sorted by (y, x)."""
+    """Counts and selection joined by ``<x>x<y>``; spots sorted by (y, x).
+
+    whole_array: the counts hold spots off the tissue too, which are left out and counted in the log; without it they
+    are an error. spots_of, counts_of: readers of the two files, by default ``read_selection`` and ``read_counts``.
+    """
     wanted = ["selection", *(["counts"] if base.has_expression(row) else [])]
     base.require(files, wanted, slide=row["slide"])
-    spots = read_selection(files["selection"])
+    spots = (spots_of or read_selection)(files["selection"])
     grid_mpp = selection_mpp(spots, pitch_um=pitch_um)
     adata = None
     if base.has_expression(row):
-        adata = read_counts(files["counts"])
-        spots = _counted(spots, adata, files)
+        adata = (counts_of or read_counts)(files["counts"])
+        spots = _counted(spots, adata, files, whole_array=whole_array)
         adata = adata[spots["spot_id"].to_numpy()].copy()
     return base.RawSlide(
         platform=platform,
@@ -145,9 +158,18 @@ def selection_mpp(spots: pd.DataFrame, *, pitch_um: float) -> float | None:
     return pitch_um / pitch if pitch is not None and pitch > 0 else None
 
 
-def _counted(spots: pd.DataFrame, adata: anndata.AnnData, files: Mapping[str, str | Path]) -> pd.DataFrame:
+def _counted(
+    spots: pd.DataFrame, adata: anndata.AnnData, files: Mapping[str, str | Path], *, whole_array: bool
+) -> pd.DataFrame:
     unplaced = adata.obs_names.difference(spots["spot_id"])
-    if len(unplaced):
+    if whole_array and 0 < len(unplaced) < adata.n_obs:
+        logger.info(
+            "%s: %d of %d counted spots lie off the tissue and are left out",
+            files["counts"],
+            len(unplaced),
+            adata.n_obs,
+        )
+    elif len(unplaced):
         raise DataContractError(
             files["counts"],
             "barcodes",

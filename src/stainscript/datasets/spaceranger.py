@@ -1,12 +1,11 @@
-"""Space Ranger's matrices and positions files, versions 1 to 4. Not a layout: it has no ``files``."""
+"""Space Ranger's count matrices, versions 1 to 4. Not a layout: it has no ``files``."""
 
 from __future__ import annotations
 
-import json
 import logging
-import math
+import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,27 @@ import pandas as pd
 from scipy import io, sparse
 
 from stainscript.datasets.counts import checked_counts, open_text
-from stainscript.errors import DataContractError
+from stainscript.errors import DataContractError, unknown_name
 
 logger = logging.getLogger(__name__)
 
-POSITION_COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
 GENE_EXPRESSION = "Gene Expression"
+GENOME_PREFIX = r"^(.+?)_+(?=ENS[A-Z]*G\d{11})"  # GRCh38_ENSG..., mm10___ENSMUSG...: how a mixed reference names genes
+DAMAGED = (OSError, EOFError, zlib.error, ValueError, KeyError, UnicodeDecodeError)
 
 
-def read_matrix(files: Mapping[str, Path]) -> anndata.AnnData:
-    """Counts (barcode, gene) of a matrix in ``.h5`` or ``.mtx``; other feature types than genes are left out."""
+def read_matrix(files: Mapping[str, Path], *, genome: str = "") -> anndata.AnnData:
+    """Counts (barcode, gene) of a matrix in ``.h5`` or ``.mtx``.
+
+    Features of other types than genes (antibodies of a CytAssist protein run, for one) are left out, their number is
+    logged. genome: which one of a mixed reference; needed only where there are several, whose names then leave the
+    gene ids. Raises ``DataContractError`` for a damaged or foreign file, one without genes, several genomes without
+    a choice, and everything that ``checked_counts`` refuses.
+    """
     path = Path(files["matrix"])
     try:
-        if path.suffix == ".h5":
-            values, barcodes, gene_ids, symbols, kinds = _from_h5(path)
-        else:
-            values, barcodes, gene_ids, symbols, kinds = _from_mtx(files)
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, UnicodeDecodeError) as error:
+        values, barcodes, features = _from_h5(path, genome) if path.suffix == ".h5" else _from_mtx(files)
+    except DAMAGED as error:
         raise DataContractError(
             path,
             "matrix",
@@ -41,131 +44,101 @@ def read_matrix(files: Mapping[str, Path]) -> anndata.AnnData:
             found=error,
             remedy="copy Space Ranger's output again",
         ) from error
-    if kinds is not None and (kinds == GENE_EXPRESSION).any() and not (kinds == GENE_EXPRESSION).all():
-        keep = np.flatnonzero(kinds == GENE_EXPRESSION)
-        logger.info("%s: %d features of other types than genes left out", path, len(kinds) - len(keep))
-        values, gene_ids, symbols = values[:, keep], gene_ids[keep], symbols[keep]
-    return checked_counts(values, path=path, spot_ids=barcodes, gene_ids=gene_ids, symbols=symbols)
-
-
-def read_positions(path: str | Path) -> pd.DataFrame:
-    """All array positions: columns as Space Ranger 2 names them; version 1 writes the same without a header."""
-    path = Path(path)
-    try:
-        with path.open(encoding="utf-8") as handle:
-            has_header = handle.readline().startswith("barcode,")
-        frame = pd.read_csv(path, header=0 if has_header else None, dtype={0: str, "barcode": str})
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise _positions_error(path, "rows", "a complete table", error) from error
-    if not has_header and frame.shape[1] == len(POSITION_COLUMNS):
-        frame.columns = POSITION_COLUMNS
-    if list(frame.columns) != POSITION_COLUMNS:
-        raise _positions_error(path, "columns", ", ".join(POSITION_COLUMNS), ", ".join(map(str, frame.columns)))
-    numbers = frame[POSITION_COLUMNS[1:]].apply(pd.to_numeric, errors="coerce")
-    wrong = numbers.isna().any(axis=1) | frame["barcode"].isna()
-    if wrong.any():
-        found = ",".join(map(str, frame[wrong].iloc[0]))
-        raise _positions_error(path, "rows", "a barcode and five numbers in each", found)
-    twice = frame["barcode"][frame["barcode"].duplicated()]
-    if len(twice):
-        raise _positions_error(path, "barcodes", "every barcode once", f"{twice.iloc[0]!r} more than once")
-    frame[POSITION_COLUMNS[1:]] = numbers
-    return frame.astype({"in_tissue": bool, "array_row": np.int64, "array_col": np.int64})
-
-
-def spots_in_tissue(
-    positions: pd.DataFrame, adata: anndata.AnnData | None, *, path: str | Path, drop_uncounted: bool
-) -> pd.DataFrame:
-    """The in-tissue positions as a spots frame (see ``base.RawSlide``); those with counts when ``adata`` is given."""
-    inside = positions[positions["in_tissue"]]
-    if not len(inside):
-        raise _positions_error(Path(path), "in_tissue", "at least one spot in tissue", "none")
-    if adata is not None:
-        unplaced = adata.obs_names.difference(positions["barcode"])
-        if len(unplaced):
-            found = f"{len(unplaced)} of {adata.n_obs} barcodes of the matrix without a position (first: {unplaced[0]})"
-            raise _barcode_error(path, "a position for every barcode of the matrix", found)
-        counted = inside["barcode"].isin(adata.obs_names)
-        absent = int((~counted).sum())
-        if absent and (not drop_uncounted or absent == len(inside)):
-            first = inside["barcode"][~counted].iloc[0]
-            found = f"{absent} of {len(inside)} in-tissue barcodes that match no count (first: {first})"
-            raise _barcode_error(path, "counts for every barcode in tissue", found)
-        if absent:
-            logger.info("%s: %d of %d in-tissue barcodes have no counts and are left out", path, absent, len(inside))
-        inside = inside[counted]
-    spots = pd.DataFrame(
-        {
-            "spot_id": inside["barcode"].astype(object),
-            "x_px": inside["pxl_col_in_fullres"].astype(np.float64),
-            "y_px": inside["pxl_row_in_fullres"].astype(np.float64),
-            "grid_row": inside["array_row"],
-            "grid_col": inside["array_col"],
-        }
-    )
-    return spots.sort_values(["grid_row", "grid_col"], kind="stable").reset_index(drop=True)
-
-
-def grid_mpp(positions: pd.DataFrame, *, pitch_um: float) -> float | None:
-    """µm per pixel from the hexagonal array; ``None`` when the positions do not span a plane.
-
-    Neighbours in a row are two ``array_col`` apart, rows lie pitch · √3/2 apart. Pixels are fitted as an affine map
-    of µm, so that a turned or mirrored image does not matter; the scale is the root of the map's determinant.
-    """
-    um = np.column_stack([positions["array_col"] * pitch_um / 2, positions["array_row"] * pitch_um * math.sqrt(3) / 2])
-    um = um - um.mean(axis=0)
-    if len(um) < 3 or np.linalg.matrix_rank(um) < 2:
-        return None
-    pixels = positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(np.float64)
-    linear, *_ = np.linalg.lstsq(um, pixels - pixels.mean(axis=0), rcond=None)
-    pixels_per_um = math.sqrt(abs(np.linalg.det(linear)))
-    return 1 / pixels_per_um if pixels_per_um > 0 else None
-
-
-def diameter_mpp(path: str | Path, *, diameter_um: float) -> float | None:
-    """µm per pixel from ``spot_diameter_fullres``; coarser than the grid (version 1 counted 65 µm spots)."""
-    try:
-        factors = json.loads(Path(path).read_text())
-        diameter_px = float(factors["spot_diameter_fullres"])
-    except (ValueError, KeyError, TypeError) as error:
+    if values.shape[1] != len(features):
         raise DataContractError(
             path,
-            "spot_diameter_fullres",
-            expected="a JSON file with this number",
-            found=repr(error),
-            remedy="copy Space Ranger's output again",
-        ) from error
-    return diameter_um / diameter_px if diameter_px > 0 else None
+            "features",
+            expected=f"{values.shape[1]} features, as the matrix has",
+            found=len(features),
+            remedy="take all files of the matrix from one export",
+        )
+    keep = np.flatnonzero(_chosen_genes(features, genome, path))
+    genes = features.iloc[keep]
+    if features["genome"].nunique() > 1:
+        prefix = f"^{re.escape(genes['genome'].iloc[0])}_+"
+        genes = genes.assign(**{name: genes[name].str.replace(prefix, "", regex=True) for name in ("id", "symbol")})
+    return checked_counts(
+        values if len(keep) == values.shape[1] else values[:, keep],
+        path=path,
+        spot_ids=barcodes,
+        gene_ids=genes["id"].to_numpy(),
+        symbols=genes["symbol"].to_numpy(),
+    )
 
 
-def _from_h5(path: Path) -> tuple[Any, ...]:
+def _chosen_genes(features: pd.DataFrame, genome: str, path: Path) -> np.ndarray:
+    """(features,) bool: those of type Gene Expression and of the genome."""
+    genes = (features["kind"] == GENE_EXPRESSION).to_numpy()
+    if len(features) and not genes.any():
+        raise DataContractError(
+            path,
+            "feature types",
+            expected=GENE_EXPRESSION,
+            found=", ".join(sorted(set(features["kind"]))),
+            remedy="give the matrix of the gene expression library",
+        )
+    others = features["kind"][~genes].value_counts()
+    if len(others):
+        found = ", ".join(f"{number} {kind}" for kind, number in others.sort_index().items())
+        logger.info("%s: %d features of other types than genes left out (%s)", path, int((~genes).sum()), found)
+    names = sorted(set(features["genome"][genes]) - {""})
+    wanted = _chosen_genome(names, genome, path)
+    return genes & (features["genome"] == wanted).to_numpy() if len(names) > 1 else genes
+
+
+def _chosen_genome(names: Sequence[str], genome: str, path: Path) -> str:
+    """The only one of ``names``, or ``genome``."""
+    if genome and names and genome not in names:
+        raise unknown_name(path, "genome", genome, names)
+    if len(names) > 1 and not genome:
+        raise DataContractError(
+            path,
+            "genome",
+            expected="one genome, or the option genome",
+            found=f"{len(names)} ({', '.join(names)})",
+            remedy="set the option genome to one of them",
+        )
+    return genome or (names[0] if names else "")
+
+
+def _from_h5(path: Path, genome: str) -> tuple[sparse.csr_matrix, np.ndarray, pd.DataFrame]:
     with h5py.File(path, "r") as file:
         if "matrix" in file:  # layout 3
             group = file["matrix"]
-            features = group["features"]
-            gene_ids, symbols, kinds = (_text(features[name]) for name in ("id", "name", "feature_type"))
+            listed = group["features"]
+            columns = {"id": "id", "symbol": "name", "kind": "feature_type", "genome": "genome"}
+            features = pd.DataFrame({key: _text(listed[name]) for key, name in columns.items() if name in listed})
+            absent = {"id", "symbol", "kind"} - set(features)
+            if absent:
+                raise KeyError(f"features without {', '.join(sorted(columns[key] for key in absent))}")
         else:  # layout 2: one group for each genome
-            if len(file) != 1:
-                raise ValueError(f"{len(file)} genomes ({', '.join(file)}); one is expected")
-            group = next(iter(file.values()))
-            gene_ids, symbols, kinds = _text(group["genes"]), _text(group["gene_names"]), None
+            names = [name for name in file if isinstance(file[name], h5py.Group) and "gene_names" in file[name]]
+            if not names:
+                raise ValueError(f"no group of a 10x matrix; the file holds {', '.join(file) or 'nothing'}")
+            group = file[_chosen_genome(names, genome, path)]
+            features = pd.DataFrame({"id": _text(group["genes"]), "symbol": _text(group["gene_names"])})
         shape = tuple(int(n) for n in group["shape"][:])
-        parts = (group["data"][:], group["indices"][:], group["indptr"][:])
-        by_barcode = sparse.csc_matrix(parts, shape=shape)
-        return by_barcode.T.tocsr(), _text(group["barcodes"]), gene_ids, symbols, kinds
+        by_barcode = sparse.csc_matrix((group["data"][:], group["indices"][:], group["indptr"][:]), shape=shape)
+        return by_barcode.T.tocsr(), _text(group["barcodes"]), _with_defaults(features)
 
 
-def _from_mtx(files: Mapping[str, Path]) -> tuple[Any, ...]:
+def _from_mtx(files: Mapping[str, Path]) -> tuple[sparse.csr_matrix, np.ndarray, pd.DataFrame]:
     table = _lines(files["features"])
     widths = {len(cells) for cells in table}
     if len(widths) > 1:
         raise ValueError(f"{files['features']}: rows of {sorted(widths)} cells")
-    columns = [np.array(column, dtype=object) for column in zip(*table, strict=True)]
-    gene_ids = columns[0] if columns else np.array([], dtype=object)
-    symbols = columns[1] if len(columns) > 1 else gene_ids
-    kinds = columns[2] if len(columns) > 2 else None
+    columns = dict(zip(("id", "symbol", "kind"), zip(*table, strict=True), strict=False))  # genes.tsv has two of them
+    features = pd.DataFrame({name: np.array(values, dtype=object) for name, values in columns.items()})
+    features = _with_defaults(features if len(table) else pd.DataFrame({"id": np.array([], dtype=object)}))
+    features["genome"] = features["id"].str.extract(GENOME_PREFIX)[0].fillna("").to_numpy()
     barcodes = np.array([cells[0] for cells in _lines(files["barcodes"])], dtype=object)
-    return sparse.csr_matrix(io.mmread(files["matrix"])).T.tocsr(), barcodes, gene_ids, symbols, kinds
+    return sparse.csr_matrix(io.mmread(files["matrix"])).T.tocsr(), barcodes, features
+
+
+def _with_defaults(features: pd.DataFrame) -> pd.DataFrame:
+    """What old layouts do not say: symbols are the ids, every feature is a gene, of a genome without a name."""
+    defaults = {"symbol": features["id"], "kind": GENE_EXPRESSION, "genome": ""}
+    return features.assign(**{name: value for name, value in defaults.items() if name not in features})
 
 
 def _lines(path: Path) -> list[list[str]]:
@@ -175,19 +148,3 @@ def _lines(path: Path) -> list[list[str]]:
 
 def _text(array: Any) -> np.ndarray:
     return np.array([value.decode() if isinstance(value, bytes) else str(value) for value in array[:]], dtype=object)
-
-
-def _barcode_error(path: str | Path, expected: str, found: str) -> DataContractError:
-    return DataContractError(
-        path,
-        "barcodes",
-        expected=expected,
-        found=found,
-        remedy="take matrix and positions from one Space Ranger run, or set the option drop_uncounted",
-    )
-
-
-def _positions_error(path: Path, field: str, expected: str, found: object) -> DataContractError:
-    return DataContractError(
-        path, field, expected=expected, found=found, remedy="copy spatial/ of Space Ranger's output again"
-    )

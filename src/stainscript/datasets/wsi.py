@@ -5,13 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stainscript.datasets import base
 from stainscript.errors import DataContractError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 PLATFORM = "image only"
 PITCH_UM = None
@@ -20,7 +17,11 @@ HAS_EXPRESSION = False
 TISSUE_SHARE = 0.5  # of a grid cell, for its spot to be kept
 CELL_PX = 8  # width of a grid cell on the picture that tissue is found on
 OPTIONS: dict[str, Any] = {
-    "pitch_um": 112.0,  # distance of grid centres: one default patch (224 px at 0.5 µm/px) after another
+    # distance of grid centres in µm. 112: one default patch (224 px at 0.5 µm/px) after another;
+    # 128: tiles of 256 px at 20× (0.5 µm/px), as slide-level models are fed
+    "pitch_um": 112.0,
+    # how tissue is found: saturation, entropy (keeps pale fat too) or hed; see slides/tissue.py
+    "mask": "saturation",
 }
 
 
@@ -57,8 +58,17 @@ def read(row: Mapping[str, str], files: Mapping[str, str | Path], options: Mappi
 
     from stainscript.datasets.scale import settle_mpp
     from stainscript.slides.open import open_slide
+    from stainscript.slides.tissue import tissue_mask
 
     chosen = base.checked_options(sys.modules[__name__], options)
+    if not 0 < chosen["pitch_um"] < float("inf"):
+        raise DataContractError(
+            "config",
+            "datasets.options.pitch_um",
+            expected="µm above 0",
+            found=chosen["pitch_um"],
+            remedy="112 for patches of 224 px, 128 for tiles of 256 px, both at 0.5 µm per pixel",
+        )
     image = base.require(files, ["image"], slide=row["slide"])["image"]
     with open_slide(image) as slide:
         mpp, _ = settle_mpp(sheet=row.get("mpp", ""), metadata=slide.mpp, grid=None, image=image, slide=row["slide"])
@@ -74,7 +84,7 @@ def read(row: Mapping[str, str], files: Mapping[str, str | Path], options: Mappi
             )
         picture = slide.thumbnail(long_side_px=CELL_PX * (max(columns, rows) + 1))
         zoom_x, zoom_y = picture.shape[1] / slide.width_px, picture.shape[0] / slide.height_px
-    mask = Image.fromarray(tissue_mask(picture).astype(np.float32))
+    mask = Image.fromarray(tissue_mask(picture, method=chosen["mask"], mpp=mpp / zoom_x).astype(np.float32))
     cells = (0, 0, columns * pitch_px * zoom_x, rows * pitch_px * zoom_y)
     share = np.asarray(mask.resize((columns, rows), Image.Resampling.BOX, box=cells))
     row_index, column_index = np.nonzero(share >= TISSUE_SHARE)
@@ -96,18 +106,6 @@ def read(row: Mapping[str, str], files: Mapping[str, str | Path], options: Mappi
         }
     )
     return base.RawSlide(platform=PLATFORM, spot_diameter_um=SPOT_DIAMETER_UM, spots=spots, adata=None, grid_mpp=None)
-
-
-def tissue_mask(image: np.ndarray) -> np.ndarray:
-    """Where (y, x, 3) uint8 RGB shows tissue: saturation above Otsu's threshold; (y, x) bool, all false if flat."""
-    import numpy as np
-    from skimage.filters import threshold_otsu
-
-    brightest, darkest = image.max(axis=-1).astype(np.float32), image.min(axis=-1).astype(np.float32)
-    saturation = (brightest - darkest) / np.maximum(brightest, 1)
-    if saturation.max() == saturation.min():
-        return np.zeros(saturation.shape, bool)
-    return saturation > threshold_otsu(saturation)
 
 
 def _image(row: Mapping[str, str], root: Path) -> Path | None:
