@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from stainscript.errors import DataContractError
 from stainscript.slides import base
 from stainscript.slides.base import LeveledSlide, plausible_mpp
+from stainscript.slides.cache import TileCache
 
 
 class Memory(LeveledSlide):
@@ -17,11 +18,17 @@ class Memory(LeveledSlide):
         self.levels, self.asked = levels, []
         super().__init__("memory", level_sizes=[(a.shape[1], a.shape[0]) for a in levels], mpp=mpp)
 
-    def _level_box(self, level, *, left, top, width, height):
+    def level_box(self, level, *, left, top, width, height):
         self.asked.append((level, width * height))
-        box = self.levels[level][top : top + height, left : left + width]
+        box = super().level_box(level, left=left, top=top, width=width, height=height)
         assert box.shape == (height, width, 3)
-        return np.ascontiguousarray(box)
+        return box
+
+    def tile_shape(self, level):
+        return 24, 32
+
+    def tile(self, level, row, column):
+        return self.levels[level][24 * row : 24 * row + 24, 32 * column : 32 * column + 32]
 
     def verify(self):
         pass
@@ -52,6 +59,26 @@ def test_the_coarsest_level_that_is_fine_enough_is_read(slide):
         slide.asked.clear()
         slide.read(x_px=10, y_px=10, width_px=20, height_px=20, mpp=mpp)
         assert [k for k, _ in slide.asked] == [level]
+
+
+def test_without_neighbours_the_filter_sees_the_box_alone():
+    level = np.zeros((40, 40, 3), np.uint8)
+    level[10:20, 10:20] = 200
+    box = {"box_px": (10.0, 10.0, 20.0, 20.0), "width_px": 16, "height_px": 16}
+    alone = Memory([level]).read_box(**box, neighbours=False)
+    assert (alone == 200).all()
+    assert Memory([level]).read_box(**box)[0].max() < 200  # darkness beyond the box shows in its first row
+
+
+def test_a_cache_lets_the_longest_unused_tile_go():
+    cache = TileCache(3 * 10)
+    tiles = {name: np.full(10, number, np.uint8) for number, name in enumerate("abcd")}
+    for name in "abc":
+        cache.put(name, tiles[name])
+    cache.get("a")
+    cache.put("d", tiles["d"])
+    assert cache.get("b") is None
+    assert [int(cache.get(name)[0]) for name in "acd"] == [0, 2, 3]
 
 
 @pytest.mark.parametrize(

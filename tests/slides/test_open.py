@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from stainscript.errors import DataContractError
 from stainscript.slides.base import Slide
 from stainscript.slides.open import open_slide
 from stainscript.slides.openslide import OpenSlideSlide
-from stainscript.slides.tiff import TiffSlide
 
 
 @pytest.fixture
@@ -64,14 +64,16 @@ def test_a_plain_image_has_no_mpp_of_its_own(png):
         assert slide.mpp is None
 
 
-def test_an_aperio_slide_goes_to_openslide_and_agrees_with_its_tiff_reading(shared_data):
-    path = shared_data / "slides" / "CMU-1-Small-Region.svs"
-    with open_slide(path) as slide, TiffSlide(path) as raw:
-        assert (slide.reader, slide.width_px, slide.height_px) == ("openslide", 2220, 2967)
-        assert slide.mpp == pytest.approx(0.499)
-        slide.verify()
-        box = {"x_px": 1111, "y_px": 222, "width_px": 600, "height_px": 500}
-        np.testing.assert_array_equal(slide.read(**box), raw.read(**box))
+def test_a_slide_with_a_folder_is_not_taken_for_its_overview(tmp_path, png):
+    picture = tmp_path / "slide.mrxs"  # MIRAX: the file is a plain overview, the slide lies in a folder of its name
+    Image.open(png).save(picture, format="JPEG")
+    with pytest.raises(DataContractError, match=r"slide\.mrxs: slide: expected the folder slide beside it"):
+        open_slide(picture)
+
+
+def test_a_folder_of_dicom_files_is_opened_by_one_of_them(tmp_path):
+    with pytest.raises(DataContractError, match=r"found a folder\. Remedy: of a DICOM slide name one \.dcm file"):
+        open_slide(tmp_path)
 
 
 @pytest.mark.parametrize(

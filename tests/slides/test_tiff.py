@@ -34,6 +34,27 @@ def test_tiles_strips_byte_orders_and_codecs_give_the_same_pixels(tmp_path, pict
         np.testing.assert_array_equal(slide.read(**BOX), cut(picture))
 
 
+@pytest.mark.parametrize("rows", [1, 37, 700])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_strips_serve_as_tiles_of_few_rows(tmp_path, picture, rows, compression):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, picture, photometric="rgb", rowsperstrip=rows, compression=compression)
+    with open_slide(path) as slide:
+        high = {1: 64, 37: 37, 700: 700}[rows] if compression else 64  # one uncompressed strip is read in parts
+        assert slide.tile_shape(0) == (high, 900)
+        row = 2 if high < 700 else 0
+        np.testing.assert_array_equal(slide.tile(0, row, 0), picture[row * high : (row + 1) * high])
+        np.testing.assert_array_equal(slide.read(**BOX), cut(picture))
+        slide.verify()
+
+
+def test_uncompressed_planes_in_strips_are_joined(tmp_path, picture):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.moveaxis(picture, -1, 0), planarconfig="separate", photometric="rgb", rowsperstrip=50)
+    with open_slide(path) as slide:
+        np.testing.assert_array_equal(slide.read(**BOX), cut(picture))
+
+
 def test_separate_planes_are_joined(tmp_path, picture):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.moveaxis(picture, -1, 0), planarconfig="separate", photometric="rgb", tile=(128, 128))
@@ -95,10 +116,11 @@ def test_resolution_tags_give_the_scale_when_plausible(tmp_path, picture, resolu
 def test_only_the_tiles_in_the_way_are_decoded(pyramid, monkeypatch):
     with TiffSlide(pyramid) as slide:
         decoded = []
-        whole = slide._segment
-        monkeypatch.setattr(slide, "_segment", lambda level, index: decoded.append(index) or whole(level, index))
-        slide.read(x_px=130, y_px=130, width_px=100, height_px=100)
-    assert decoded == [9]  # eight tiles a row: second row, second column
+        whole = slide.tile
+        monkeypatch.setattr(slide, "tile", lambda *name: decoded.append(name) or whole(*name))
+        for _ in range(2):
+            slide.read(x_px=130, y_px=130, width_px=100, height_px=100)
+    assert decoded == [(0, 1, 1)]  # tiles of 128 px; the second read finds it kept
 
 
 @pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.9, 0.99])

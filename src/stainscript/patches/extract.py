@@ -1,63 +1,91 @@
-"""Cut the patches of a slide for a view: µm-true, centred on the spot, edges by the view's policy."""
+"""Cut the crops of a view, one read each: the clear version, which ``stream`` must equal to the bit."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from stainscript.errors import DataContractError
-from stainscript.patches.geometry import crop_box, outside_shares
-from stainscript.slides.base import Slide
+from stainscript.patches.geometry import on_slide
+from stainscript.patches.views import Crops, plan_crops
+from stainscript.slides.base import LeveledSlide
 from stainscript.types import ViewSpec
 
 WHITE = 255
 _NAMED = 5  # spots that an error names
-_DUST = 1e-6  # rounding of µm, in output pixels; readers allow more
 
 
-def cut_patches(
-    slide: Slide,
-    *,
-    xy_px: np.ndarray,
-    view: ViewSpec,
-    slide_mpp: float,
-    spot_id: Sequence[str] | None = None,
-    path: str | Path = "spots",
-) -> np.ndarray:
-    """Patches around (S, 2) centres (x, y) in level-0 pixels → (S, y, x, 3) uint8, in the order given.
+def cut_patches(slide: LeveledSlide, *, crops: Crops) -> np.ndarray:
+    """Every crop as uint8, in the order given: (S, y, x, 3), of a grid (S, C, y, x, 3).
 
-    One read a spot, in order of (y, x), so that neighbours share what a reader keeps in memory. The result is
-    held at once: pass the spots of a block. Raises what ``check_spots`` raises.
+    The whole output pixels that lie on the slide are read, the rest follows the view's edge policy; a crop that is not
+    valid is black. All are held at once: take the spots of a block. Reads go in order of (y, x), so that neighbours
+    share what the slide keeps in memory.
     """
-    xy_px = np.asarray(xy_px, dtype=np.float64).reshape(-1, 2)
-    check_spots(slide, xy_px=xy_px, view=view, slide_mpp=slide_mpp, spot_id=spot_id, path=path)
-    patches = np.empty((len(xy_px), view.width_px, view.width_px, 3), dtype=np.uint8)
-    for spot in np.lexsort((xy_px[:, 0], xy_px[:, 1])):
-        patches[spot] = _cut(slide, center_px=tuple(xy_px[spot].tolist()), view=view, slide_mpp=slide_mpp)
-    return patches
+    view, boxes = crops.view, crops.boxes.reshape(-1, 4)
+    shown = on_slide(boxes, image_px=view.width_px, width_px=slide.width_px, height_px=slide.height_px)
+    images = np.zeros((len(boxes), *crops.image_shape), dtype=np.uint8)
+    wanted = np.flatnonzero(crops.valid.ravel())
+    for crop in wanted[np.lexsort((boxes[wanted, 0], boxes[wanted, 1]))]:
+        (left, top), (columns, rows) = shown.first[crop].tolist(), shown.count[crop].tolist()
+        if columns and rows:
+            box = tuple(shown.boxes[crop].tolist())
+            images[crop, top : top + rows, left : left + columns] = slide.read_box(
+                box_px=box, width_px=columns, height_px=rows, neighbours=view.corner != "hest"
+            )
+        fill_outside(images[crop], left=left, top=top, columns=columns, rows=rows, edge=view.edge)
+    return images.reshape(*crops.valid.shape, *crops.image_shape) if view.grid > 1 else images
+
+
+def fill_outside(image: np.ndarray, *, left: int, top: int, columns: int, rows: int, edge: str) -> None:
+    """Fill a (y, x, 3) image around the part that shows the slide: white, or that part mirrored at its border."""
+    height, width, _ = image.shape
+    if not columns or not rows:
+        image[:] = WHITE
+    elif (columns, rows) == (width, height):
+        return
+    elif edge == "reflect":
+        around = [(top, height - top - rows), (left, width - left - columns), (0, 0)]
+        image[:] = np.pad(image[top : top + rows, left : left + columns], around, mode="symmetric")
+    else:
+        image[:top] = image[top + rows :] = WHITE
+        image[:, :left] = image[:, left + columns :] = WHITE
 
 
 def check_spots(
-    slide: Slide,
+    slide: LeveledSlide,
     *,
     xy_px: np.ndarray,
     view: ViewSpec,
-    slide_mpp: float,
+    slide_mpp: float | None,
     spot_id: Sequence[str] | None = None,
     path: str | Path = "spots",
 ) -> np.ndarray:
-    """Share of each spot's patch that lies outside the slide, (S,).
+    """Share of each spot's image that lies outside the slide, (S,); of a grid, of the patch in its middle.
 
-    Raises ``DataContractError`` naming the spots whose centre is not on the slide and, where the view's edge
-    policy is ``error``, those whose patch leaves it. path: the file of the spots, for the message.
+    Raises ``DataContractError`` for a view larger than the slide, and naming the spots whose centre is not on the
+    slide and, where the view's edge policy is ``error``, those whose image leaves it. With ``corner: hest`` a centre
+    may lie outside, as HEST-1k has it; there it is an error when no spot would be kept. path: the file of the spots.
     """
     xy_px = np.asarray(xy_px, dtype=np.float64).reshape(-1, 2)
     spot_id = list(spot_id) if spot_id is not None else [f"number {n}" for n in range(len(xy_px))]
     size = f"{slide.width_px} × {slide.height_px} px"
-    astray = np.flatnonzero(~((xy_px >= 0) & (xy_px < [slide.width_px, slide.height_px])).all(axis=1))
+    planned = plan_crops(
+        view,
+        xy_px=np.nan_to_num(xy_px),
+        slide_mpp=slide_mpp,
+        slide_width_px=slide.width_px,
+        slide_height_px=slide.height_px,
+        path=slide.path,
+    )
+    known = np.isfinite(xy_px).all(axis=1)
+    if view.corner == "hest":
+        middle = planned.valid[:, planned.valid.shape[1] // 2]
+        astray = np.flatnonzero(~known | ~middle.any())
+    else:
+        astray = np.flatnonzero(~(known & (xy_px >= 0).all(axis=1) & (xy_px < _size(slide)).all(axis=1)))
     if len(astray):
         raise DataContractError(
             path,
@@ -66,15 +94,7 @@ def check_spots(
             found=_named(astray, xy_px, spot_id),
             remedy="the positions belong to another image or another resolution of it; give the matching pair",
         )
-    shares = outside_shares(
-        xy_px=xy_px,
-        width_px=view.width_px,
-        mpp=view.mpp,
-        slide_mpp=slide_mpp,
-        slide_width_px=slide.width_px,
-        slide_height_px=slide.height_px,
-    )
-    leaving = np.flatnonzero(shares > 0)
+    leaving = np.flatnonzero((planned.outside > 0) & planned.valid[:, planned.valid.shape[1] // 2])
     if view.edge == "error" and len(leaving):
         raise DataContractError(
             path,
@@ -83,37 +103,14 @@ def check_spots(
             found=_named(leaving, xy_px, spot_id),
             remedy="set the view's edge to white or reflect, or leave these spots out",
         )
-    return shares
+    return planned.outside
+
+
+def _size(slide: LeveledSlide) -> tuple[int, int]:
+    return slide.width_px, slide.height_px
 
 
 def _named(index: np.ndarray, xy_px: np.ndarray, spot_id: Sequence[str]) -> str:
     some = [f"spot {spot_id[n]} at ({xy_px[n, 0]:g}, {xy_px[n, 1]:g})" for n in index[:_NAMED]]
     rest = len(index) - len(some)
     return ", ".join(some) + (f" and {rest} more" if rest else "")
-
-
-def _cut(slide: Slide, *, center_px: tuple[float, float], view: ViewSpec, slide_mpp: float) -> np.ndarray:
-    """One patch: the whole output pixels that lie on the slide are read, the rest is filled."""
-    box = crop_box(center_px=center_px, width_px=view.width_px, mpp=view.mpp, slide_mpp=slide_mpp)
-    scale = box.width_px / view.width_px  # level-0 pixels an output pixel
-    left, columns = _span(start=box.x_px, scale=scale, size=view.width_px, limit=slide.width_px)
-    top, rows = _span(start=box.y_px, scale=scale, size=view.width_px, limit=slide.height_px)
-    x, y = box.x_px + left * scale, box.y_px + top * scale
-    pixels = slide.read(x_px=x, y_px=y, width_px=columns, height_px=rows, mpp=view.mpp)
-    return _fill(pixels, before=(top, left), width_px=view.width_px, edge=view.edge)
-
-
-def _span(*, start: float, scale: float, size: int, limit: int) -> tuple[int, int]:
-    """Along one axis: output pixels missing before the slide begins, and those that lie wholly on it."""
-    missing = max(0, math.ceil(-start / scale - _DUST))
-    return missing, min(size, math.floor((limit - start) / scale + _DUST)) - missing
-
-
-def _fill(pixels: np.ndarray, *, before: tuple[int, int], width_px: int, edge: str) -> np.ndarray:
-    """Pad (y, x, 3) pixels to a square of ``width_px``: white, or mirrored at the slide's border."""
-    widths = [(n, width_px - pixels.shape[axis] - n) for axis, n in enumerate(before)]
-    if not any(map(any, widths)):
-        return pixels
-    if edge == "reflect":
-        return np.pad(pixels, [*widths, (0, 0)], mode="symmetric")
-    return np.pad(pixels, [*widths, (0, 0)], mode="constant", constant_values=WHITE)

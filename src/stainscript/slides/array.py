@@ -12,6 +12,7 @@ from stainscript.slides.base import LeveledSlide, unreadable
 
 MAX_PIXELS = 10**9  # 3 GB decoded; her2st has 9e7. Pillow's own bound (9e7) guards web servers, not pathologists
 BAND_ROWS = 1024
+TILE_PX = 512
 MODES = ("RGB", "RGBA", "L", "LA", "P")
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -27,7 +28,16 @@ class ArraySlide(LeveledSlide):
         height, width, _ = self._pixels.shape
         super().__init__(path, level_sizes=[(width, height)], mpp=mpp)
 
-    def _level_box(self, level: int, *, left: int, top: int, width: int, height: int) -> np.ndarray:
+    def tile_shape(self, level: int) -> tuple[int, int]:
+        """Squares of the array: they cost nothing."""
+        return TILE_PX, TILE_PX
+
+    def tile(self, level: int, row: int, column: int) -> np.ndarray:
+        """A part of the array itself, not a copy."""
+        top, left = row * TILE_PX, column * TILE_PX
+        return self._pixels[top : top + TILE_PX, left : left + TILE_PX]
+
+    def level_box(self, level: int, *, left: int, top: int, width: int, height: int) -> np.ndarray:
         return np.ascontiguousarray(self._pixels[top : top + height, left : left + width])
 
     def verify(self) -> None:
@@ -43,6 +53,8 @@ def on_white(image: Image.Image) -> Image.Image:
         return image
     if image.mode in ("RGBA", "LA") or "transparency" in image.info:
         layer = image.convert("RGBA")
+        if layer.getchannel("A").getextrema() == (255, 255):
+            return layer.convert("RGB")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, layer).convert("RGB")
     return image.convert("RGB")

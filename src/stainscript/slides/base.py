@@ -1,19 +1,20 @@
-"""What a slide offers, and the one function that resamples for every backend."""
+"""What a slide offers, and the reads that every backend shares."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
-from PIL import Image
 
 from stainscript.errors import DataContractError
+from stainscript.slides.cache import TileCache
+from stainscript.slides.reads import FINER, plan_reads, resampled
 
 PLAUSIBLE_MPP = (0.05, 10.0)  # µm per pixel; outside lie the 72 and 300 dpi that editors write
 INSIDE_PX = 1e-3  # a region may pass the slide's edge by this much: rounding of µm
+CACHE_BYTES = 128 * 2**20  # decoded tiles kept for the next read
 BAND_PX = 2**24  # level pixels held at once while a thumbnail is made (48 MiB)
 
 
@@ -38,7 +39,11 @@ class Slide(Protocol):
 
 
 class LeveledSlide(ABC):
-    """A slide of one or more levels. A backend tells its ``level_sizes`` and reads integer boxes of one level."""
+    """A slide of one or more levels, each cut into tiles.
+
+    A backend tells ``level_sizes``, ``tile_shape`` and ``tile``; reads of boxes are made of these here. Threads may
+    share a slide. A forked process may use it too, and a pickled one is opened again where it arrives.
+    """
 
     reader: str
 
@@ -47,10 +52,15 @@ class LeveledSlide(ABC):
         self.level_sizes = level_sizes  # (width, height) of each level, full resolution first
         self.width_px, self.height_px = level_sizes[0]
         self.mpp = mpp
+        self._kept = TileCache(CACHE_BYTES)
 
     @abstractmethod
-    def _level_box(self, level: int, *, left: int, top: int, width: int, height: int) -> np.ndarray:
-        """The box of a level, inside it: uint8 (height, width, 3) RGB."""
+    def tile_shape(self, level: int) -> tuple[int, int]:
+        """Height and width in pixels of a level's tiles; those at the right and lower edge may be smaller."""
+
+    @abstractmethod
+    def tile(self, level: int, row: int, column: int) -> np.ndarray:
+        """One tile decoded, cut to the image: uint8 (y, x, 3) RGB, not to be written to. Safe to call from threads."""
 
     @abstractmethod
     def verify(self) -> None:
@@ -59,6 +69,22 @@ class LeveledSlide(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release the file."""
+
+    def level_box(self, level: int, *, left: int, top: int, width: int, height: int) -> np.ndarray:
+        """The box of a level, inside it: uint8 (height, width, 3) RGB."""
+        tile_height, tile_width = self.tile_shape(level)
+        out = np.empty((height, width, 3), np.uint8)
+        for row in range(top // tile_height, -(-(top + height) // tile_height)):
+            for column in range(left // tile_width, -(-(left + width) // tile_width)):
+                tile = self._kept.get((level, row, column))
+                if tile is None:
+                    tile = self.tile(level, row, column)
+                    self._kept.put((level, row, column), tile)
+                paste(tile, out, y=row * tile_height - top, x=column * tile_width - left)
+        return out
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened_again, (type(self), self.path.absolute(), self.mpp)
 
     def __enter__(self) -> Self:
         return self
@@ -87,27 +113,23 @@ class LeveledSlide(ABC):
         box = (x_px, y_px, x_px + width_px * scale, y_px + height_px * scale)
         return self.read_box(box_px=box, width_px=width_px, height_px=height_px)
 
-    def read_box(self, *, box_px: tuple[float, float, float, float], width_px: int, height_px: int) -> np.ndarray:
+    def read_box(
+        self, *, box_px: tuple[float, float, float, float], width_px: int, height_px: int, neighbours: bool = True
+    ) -> np.ndarray:
         """The level-0 box (left, top, right, bottom; fractions allowed) as uint8 (height_px, width_px, 3) RGB.
 
         Copied when the box is whole pixels of the result's size; else resampled with Pillow's bilinear filter, which
-        widens with the reduction (antialiased), from the coarsest level that is still at least as fine as the result.
+        widens with the reduction (antialiased), from the coarsest level that is still at least as fine as the result;
+        near its border the filter sees the pixels around the box, unless ``neighbours`` is false.
         """
-        left, top, right, bottom = box_px = self._inside(box_px)
-        if (right - left, bottom - top) == (width_px, height_px) and left == int(left) and top == int(top):
-            return self._level_box(0, left=int(left), top=int(top), width=width_px, height=height_px)
-        level = self._level_for(max((right - left) / width_px, (bottom - top) / height_px))
-        columns, rows = self.level_sizes[level]
-        zoom_x, zoom_y = columns / self.width_px, rows / self.height_px
-        left, top, right, bottom = left * zoom_x, top * zoom_y, right * zoom_x, bottom * zoom_y
-        # the filter reaches this far beyond the box; what lies there is real image and is used
-        reach_x = math.ceil(max((right - left) / width_px, 1.0)) + 1
-        reach_y = math.ceil(max((bottom - top) / height_px, 1.0)) + 1
-        x0, y0 = max(0, math.floor(left) - reach_x), max(0, math.floor(top) - reach_y)
-        x1, y1 = min(columns, math.ceil(right) + reach_x), min(rows, math.ceil(bottom) + reach_y)
-        source = Image.fromarray(self._level_box(level, left=x0, top=y0, width=x1 - x0, height=y1 - y0))
-        inner = (left - x0, top - y0, min(right, columns) - x0, min(bottom, rows) - y0)
-        return np.asarray(source.resize((width_px, height_px), Image.Resampling.BILINEAR, box=inner))
+        box = self._inside(box_px)
+        sizes = {"width_px": np.array([width_px]), "height_px": np.array([height_px])}
+        reads = plan_reads(self.level_sizes, np.array([box]), **sizes, neighbours=neighbours)
+        left, top, right, bottom = reads.source[0].tolist()
+        source = self.level_box(int(reads.level[0]), left=left, top=top, width=right - left, height=bottom - top)
+        if reads.exact[0]:
+            return source
+        return resampled(source, inner=tuple(reads.inner[0].tolist()), width_px=width_px, height_px=height_px)
 
     def thumbnail(self, *, long_side_px: int) -> np.ndarray:
         """The whole slide as uint8 (y, x, 3) RGB with a long side of at most ``long_side_px``, made band by band."""
@@ -132,7 +154,7 @@ class LeveledSlide(ABC):
 
     def _level_for(self, scale: float) -> int:
         """Coarsest level whose pixels are not larger than ``scale`` level-0 pixels (1 % tolerance)."""
-        fine = [k for k, (columns, _) in enumerate(self.level_sizes) if self.width_px / columns <= scale * 1.01]
+        fine = [k for k, (columns, _) in enumerate(self.level_sizes) if self.width_px / columns <= scale * FINER]
         return fine[-1] if fine else 0
 
     def _inside(self, box_px: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
@@ -150,12 +172,23 @@ class LeveledSlide(ABC):
         return max(left, 0), max(top, 0), min(right, width), min(bottom, height)
 
 
+def paste(tile: np.ndarray, out: np.ndarray, *, y: int, x: int) -> None:
+    """Copy what of ``tile``, its corner at (y, x) of ``out``, lies on ``out``; both (y, x, 3)."""
+    y0, x0 = max(y, 0), max(x, 0)
+    y1, x1 = min(y + tile.shape[0], out.shape[0]), min(x + tile.shape[1], out.shape[1])
+    out[y0:y1, x0:x1] = tile[y0 - y : y1 - y, x0 - x : x1 - x]
+
+
 def plausible_mpp(x: float | None, y: float | None) -> float | None:
     """One µm per pixel from the metadata's two: ``None`` when absent, implausible, or more than 5 % apart."""
     low, high = PLAUSIBLE_MPP
     if x is None or y is None or not (low <= x <= high and low <= y <= high) or abs(x - y) > 0.05 * min(x, y):
         return None
     return (x + y) / 2
+
+
+def _opened_again(kind: type[LeveledSlide], path: Path, mpp: float | None) -> LeveledSlide:
+    return kind(path, mpp=mpp)
 
 
 def unreadable(path: str | Path, field: str, *, expected: str, found: object) -> DataContractError:

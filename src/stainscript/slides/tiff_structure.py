@@ -53,7 +53,8 @@ def check_segments(path: Path, pages: list[Any]) -> None:
     size = path.stat().st_size
     for level, page in enumerate(pages):
         ends = np.asarray(page.dataoffsets, np.int64) + np.asarray(page.databytecounts, np.int64)
-        expected = segments_per_plane(page) * len(plane_offsets(page))
+        keyframe = page.keyframe  # a page of the same layout, which states it
+        expected = segments_per_plane(keyframe) * len(plane_offsets(keyframe))
         if len(ends) < expected:
             raise unreadable(path, f"level {level}", expected=f"{expected} tiles", found=f"{len(ends)} tiles")
         if ends.max() > size:
