@@ -67,7 +67,7 @@ def labels(cohort, published):
 
 
 def panel(cohort, **options):
-    rule = {**PanelRule(rule="top_total", n=1).model_dump(), **options}
+    rule = {**PanelRule(rule="top_total", n=1).model_dump(exclude={"genes_file"}), **options}
     return select(cohort, name="p", rule=rule_of(rule), target=LABELS)
 
 

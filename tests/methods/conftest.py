@@ -19,7 +19,7 @@ SPOTS, GENES, WIDTH = 30, 12, 6
 VIEWS = ("patch", "region")
 
 # what a method needs to be told to be fitted in a moment; everything else is its default
-QUICK = {"mlp": {"hidden": 8, "epochs": 6, "batch_size": 16}}
+QUICK = {"hest_probe": {"components": 3}, "mlp": {"hidden": 8, "epochs": 6, "batch_size": 16}}
 
 
 def make_slide(name: str) -> SpotBatch:

@@ -50,6 +50,13 @@ KNOBS: dict[str, dict[str, tuple[dict, tuple]]] = {
         "alpha": ({"select": "fixed"}, (1.0, 100.0)),
         "alphas": ({}, ((1.0,), (100.0,))),
     },
+    "hest_probe": {
+        "view": ({}, ("patch", "region")),
+        "dimreduce": ({}, ("pca", "none")),
+        "components": ({}, (2, 3, 4)),
+        "alpha": ({"honour_alpha": True}, (1.0, 100.0)),
+        "honour_alpha": ({"alpha": 100.0}, (False, True)),
+    },
     "mlp": {
         "view": ({}, ("patch", "region")),
         "standardise": ({}, ("train", "slide")),

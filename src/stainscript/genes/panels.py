@@ -15,6 +15,7 @@ from anndata.io import read_elem
 from scipy import sparse
 
 from stainscript.errors import DataContractError, unknown_name
+from stainscript.genes.hest_panel import hest_genes
 from stainscript.genes.moments import GeneSums, StreamingMoments, pooled, sums_of
 from stainscript.genes.normalise import gene_columns, library_size_of, name_of, sparse_to_space, target_matrix
 from stainscript.genes.panel_file import read_panel, write_panel
@@ -32,10 +33,11 @@ class Rule:
     """How a panel is chosen. Fields and meaning are those of the config's panel section; no defaults here.
 
     ``top_total`` ranks sums of raw counts (the classic 250); ``top_mean`` and ``top_variance`` rank in ``space``;
-    ``hmhvg`` keeps the genes within the first ``n`` by mean and by variance; ``fixed`` takes the list as it is.
+    ``hmhvg`` keeps the genes within the first ``n`` by mean and by variance; ``fixed`` takes the list as it is;
+    ``hest_hvg`` and ``hest_mean`` are HEST-Bench's (``genes/hest_panel.py``).
     """
 
-    rule: Literal["hmhvg", "top_mean", "top_variance", "top_total", "fixed"]
+    rule: Literal["hmhvg", "top_mean", "top_variance", "top_total", "fixed", "hest_hvg", "hest_mean"]
     n: int
     space: Space
     exclude_prefixes: tuple[str, ...]
@@ -56,7 +58,8 @@ def select(expression: Sequence[Expression], *, name: str, rule: Rule, target: T
     """Choose the panel ``name`` from the slides given: a fold's training slides, or all for scope ``dataset``.
 
     expression: files or AnnData of counts; each slide is read when its turn comes and dropped again. Candidates are
-    the genes that every slide measures. Order: ``hmhvg`` by symbol; the ``top`` rules by rank, ties by symbol.
+    the genes that every slide measures. Order: ``hmhvg`` and ``hest_hvg`` by symbol; the ``top`` rules and
+    ``hest_mean`` by rank, ties by symbol.
     Mean and population variance of the panel are those of ``target`` over the spots of these slides. Sources: HINGE
     supplement A.3 and Stem (hmhvg); DKAN figure S8, measured (top_total).
     """
@@ -66,6 +69,16 @@ def select(expression: Sequence[Expression], *, name: str, rule: Rule, target: T
     symbol_of = _common_genes(expression)
     if rule.rule == "fixed":
         gene_ids = _listed(name, rule, symbol_of)
+    elif rule.rule in ("hest_hvg", "hest_mean"):
+        gene_ids = hest_genes(
+            _each(expression),
+            symbol_of=symbol_of,
+            by="variance" if rule.rule == "hest_hvg" else "mean",
+            n=rule.n,
+            min_spot_share=rule.min_spot_share,
+            exclude_prefixes=rule.exclude_prefixes,
+            path=f"panel {name}",
+        )
     else:
         gene_ids = _ranked(expression, name=name, rule=rule, symbol_of=symbol_of)
     moments, slides = StreamingMoments(len(gene_ids)), []
@@ -161,6 +174,11 @@ def _check_options(name: str, rule: Rule) -> None:
         dead.append(("genes", "a list for rule fixed and none for any other", rule.genes))
     if rule.rule == "top_total" and rule.space != Space.COUNTS:
         dead.append(("space", "counts, which top_total sums", rule.space.value))
+    if rule.rule in ("hest_hvg", "hest_mean"):
+        if rule.space != Space.COUNTS:
+            dead.append(("space", f"counts, which {rule.rule} stacks", rule.space.value))
+        if rule.preselect_hvg is not None:
+            dead.append(("preselect_hvg", f"nothing for rule {rule.rule}", rule.preselect_hvg))
     if rule.rule == "fixed":
         dead += [
             (key, "nothing for rule fixed, which takes its list as it is", value)

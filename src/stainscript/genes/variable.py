@@ -22,7 +22,11 @@ def highly_variable(counts: sparse.csr_matrix, *, n: int) -> np.ndarray:
     dispersion = variance / mean (ddof 1); its logarithm is standardised within 20 equally wide bins of ln(1 + mean).
     A bin with one gene gives it the value 1. Genes tied with the n-th are kept too.
     """
-    score = standardised_dispersion(counts)
+    return top_scored(standardised_dispersion(counts), n=n)
+
+
+def top_scored(score: np.ndarray, *, n: int) -> np.ndarray:
+    """Positions of the ``n`` highest scores, ascending, ties with the n-th kept; score: (G,), NaN is never kept."""
     defined = np.sort(score[~np.isnan(score)])[::-1]
     if not defined.size:
         return np.empty(0, dtype=np.int64)
@@ -43,10 +47,15 @@ def standardised_dispersion(counts: sparse.csr_matrix) -> np.ndarray:
     mean = np.asarray(scaled.mean(axis=0)).ravel()
     square = np.asarray(scaled.multiply(scaled).mean(axis=0)).ravel()
     variance = np.maximum(square - mean**2, 0.0) * (counts.shape[0] / (counts.shape[0] - 1))
+    score[present] = score_of(mean=mean, variance=variance)
+    return score
+
+
+def score_of(*, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """The standardised log dispersion of genes of given mean and variance (ddof 1), (G,) each; NaN where constant."""
     dispersion = np.full(mean.shape, np.nan)
     np.log(variance / np.maximum(mean, ZERO_MEAN), out=dispersion, where=variance > 0)
-    score[present] = _standardise(dispersion, bins=_bin_of(np.log1p(mean)))
-    return score
+    return _standardise(dispersion, bins=_bin_of(np.log1p(mean)))
 
 
 def _bin_of(values: np.ndarray) -> np.ndarray:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stainscript import seeds
+from stainscript.datasets.hest_tasks import read_split
 from stainscript.errors import DataContractError, unknown_name
+from stainscript.splits.hest_bench import check_task, folds_by_group, stated_tests
 from stainscript.types import Fold
 
 PATH = "config.yaml"
-SCHEMES = ("leave_one_slide_out", "leave_one_patient_out", "kfold_by_patient", "fixed")
+SCHEMES = (
+    *("leave_one_slide_out", "leave_one_patient_out", "kfold_by_patient", "fixed"),
+    *("files", "hest_task", "hest_groups"),
+)
 VALIDATION = ("none", "spots", "slide", "patient")
 Slides = Sequence[tuple[str, str]]
 
@@ -24,24 +30,34 @@ def make_folds(
     only: Sequence[str] | None = None,
     n_folds: int | None = None,
     test: Sequence[Sequence[str]] | None = None,
+    folder: str | Path | None = None,
+    task: str | None = None,
     validation: Mapping[str, Any],
     seed: int,
 ) -> list[Fold]:
     """Partition slides into folds, numbered from 0; every fold trains on what it does not test.
 
     slides: (slide, patient) pairs in the order of the sheet, which is the order inside every fold; only: use these
-    slides alone; n_folds: for ``kfold_by_patient``; test: the test slides of each fold, for ``fixed``; validation:
-    ``by`` (none, spots, slide, patient) and ``fraction``. ``kfold_by_patient`` shuffles patients as scikit-learn's
+    slides alone; n_folds: for ``kfold_by_patient`` and, perhaps, ``hest_groups``; test: the test slides of each fold,
+    for ``fixed``; folder: of a HEST-Bench task, for ``files``, which train on what its csv files list, in their order;
+    task: its name, for ``hest_task``, and for ``files`` that are to be checked against it; validation: ``by`` (none,
+    spots, slide, patient) and ``fraction``. ``kfold_by_patient`` shuffles patients as scikit-learn's
     ``KFold(n_folds, shuffle=True, random_state=seed)`` does, so published folds are reproduced.
     Raises ``DataContractError``. Who may be on both sides is for ``splits.check`` to say.
     """
     names = [slide for slide, _ in slides]
     _known(names, only or (), "slides")
     chosen = [(slide, patient) for slide, patient in slides if only is None or slide in set(only)]
-    tests = _tests(scheme, chosen, n_folds=n_folds, test=test, seed=seed)
+    _check_keys(scheme, n_folds=n_folds, test=test, folder=folder, task=task)
+    if scheme == "files":
+        sides = _listed_sides(Path(str(folder)), chosen, task=task)
+    else:
+        tests = _tests(scheme, chosen, n_folds=n_folds, test=test, task=task, seed=seed)
+        if scheme == "hest_task":  # a sheet may list more slides than the task has
+            chosen = [pair for pair in chosen if any(pair[0] in tested for tested in tests)]
+        sides = [([pair for pair in chosen if pair[0] not in set(tested)], tested) for tested in tests]
     folds = []
-    for index, tested in enumerate(tests):
-        train = [(slide, patient) for slide, patient in chosen if slide not in set(tested)]
+    for index, (train, tested) in enumerate(sides):
         val = _validation_slides(train, validation=validation, seed=seed, index=index)
         folds.append(
             Fold(
@@ -55,29 +71,67 @@ def make_folds(
     return folds
 
 
-def _tests(
-    scheme: str, slides: Slides, *, n_folds: int | None, test: Sequence[Sequence[str]] | None, seed: int
-) -> list[list[str]]:
-    """The test slides of each fold."""
-    if (n_folds is not None) != (scheme == "kfold_by_patient"):
-        raise _wrong("n_folds", "a number of folds for kfold_by_patient, none for any other scheme", n_folds)
+def _check_keys(
+    scheme: str,
+    *,
+    n_folds: int | None,
+    test: Sequence[Sequence[str]] | None,
+    folder: str | Path | None,
+    task: str | None,
+) -> None:
+    """Refuse a scheme that does not exist, one that lacks what it reads, and what it would not read."""
+    if scheme not in SCHEMES:
+        raise unknown_name(PATH, "splits.scheme", scheme, SCHEMES)
+    if (n_folds is not None) != (scheme == "kfold_by_patient") and not (n_folds and scheme == "hest_groups"):
+        raise _wrong("n_folds", "a number of folds for kfold_by_patient (or hest_groups), none for others", n_folds)
     if (test is not None) != (scheme == "fixed"):
         raise _wrong("test", "lists of test slides for the scheme fixed, none for any other scheme", test)
+    if (folder is not None) != (scheme == "files"):
+        raise _wrong("folder", "a task's folder for the scheme files, none for any other scheme", folder)
+    if (task is not None) != (scheme == "hest_task") and not (task and scheme == "files"):
+        raise _wrong("task", "a task of HEST-Bench for hest_task (or files), none for any other scheme", task)
+
+
+def _tests(
+    scheme: str,
+    slides: Slides,
+    *,
+    n_folds: int | None,
+    test: Sequence[Sequence[str]] | None,
+    task: str | None,
+    seed: int,
+) -> list[list[str]]:
+    """The test slides of each fold."""
+    names = [slide for slide, _ in slides]
     if scheme == "leave_one_slide_out":
-        return [[slide] for slide, _ in slides]
-    if scheme == "fixed":
-        names = [slide for slide, _ in slides]
-        for listed in test or ():
+        return [[slide] for slide in names]
+    if scheme in ("fixed", "hest_task"):
+        stated = stated_tests(task or "") if scheme == "hest_task" else test or ()
+        for listed in stated:
             _known(names, listed, "test")
-        return [list(listed) for listed in test or ()]
+        return [list(listed) for listed in stated]
+    if scheme == "hest_groups":
+        return folds_by_group(dict(slides), n_folds=n_folds)
     patients = list(dict.fromkeys(patient for _, patient in slides))
     if scheme == "leave_one_patient_out":
         groups = [[patient] for patient in patients]
-    elif scheme == "kfold_by_patient":
-        groups = _shuffled_groups(patients, n_folds=n_folds or 0, seed=seed)
     else:
-        raise unknown_name(PATH, "splits.scheme", scheme, SCHEMES)
+        groups = _shuffled_groups(patients, n_folds=n_folds or 0, seed=seed)
     return [[slide for slide, patient in slides if patient in set(group)] for group in groups]
+
+
+def _listed_sides(folder: Path, slides: Slides, *, task: str | None) -> list[tuple[Slides, list[str]]]:
+    """Training pairs and test slides of each fold as the files list them; every slide must be on the sheet."""
+    patients = dict(slides)
+    found = read_split(folder)
+    for index, fold in enumerate(found):
+        for side, listed in (("train", fold.train), ("test", fold.test)):
+            for slide in listed:
+                if slide not in patients:
+                    raise unknown_name(folder / "splits" / f"{side}_{index}.csv", "sample_id", slide, patients)
+    if task is not None:
+        check_task(task, [fold.test for fold in found], path=folder / "splits")
+    return [([(slide, patients[slide]) for slide in fold.train], list(fold.test)) for fold in found]
 
 
 def _shuffled_groups(patients: Sequence[str], *, n_folds: int, seed: int) -> list[list[str]]:
