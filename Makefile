@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 SNAKEMAKE := $(BIN)/snakemake --cores all
 
-.PHONY: demo her2st test lint format bench schemas envs clean
+.PHONY: demo her2st doctor test lint format bench schemas envs clean
 
 envs: $(STAMP)
 
@@ -27,6 +27,10 @@ her2st: $(STAMP)
 	$(SNAKEMAKE) --config 'experiments=[her2st]' 'datasets={her2st: {root: "$(HER2ST)"}}'
 	@cat results/tables/her2st/leaderboard.md
 	@echo "report: results/report.html"
+
+# What is missing before a run, with the remedy, and what the run will cost: make doctor CONFIG='experiments=[her2st]'.
+doctor: $(STAMP)
+	@$(SNAKEMAKE) --quiet all --snakefile workflow/doctor.smk $(if $(CONFIG),--config $(CONFIG))
 
 test: lint
 	$(BIN)/python -m pytest

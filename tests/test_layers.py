@@ -23,6 +23,7 @@ LAYERS = [
     {"evaluation"},
     {"report"},
     {"stages", "plan"},
+    {"doctor"},
 ]
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
 # Two packages of one layer do not import each other, but for these, which the design draws in one arrow.

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stainscript.errors import DataContractError, unknown_name
-from stainscript.types import EdgePolicy, Library, Smoothing, Space
+from stainscript.types import Corner, EdgePolicy, Library, Smoothing, Space
 
 Name = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="used in paths: letters, digits, _ and -")
@@ -43,26 +43,63 @@ class Dataset(Strict):
     sheet: str = Field(description="TSV with slide, patient, layout, ...; path from the repository or working folder")
     root: str | None = Field(None, description="folder of the raw files; null: not available here")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+    only: dict[str, str] = Field(default_factory=dict, description="rows of the sheet used: column → its cell")
+    exclude: dict[Name, str] = Field(default_factory=dict, description="slides left out: name → reason")
 
 
 class View(Strict):
     """A square field of view."""
 
-    width_px: int = Field(gt=0, le=8192)
-    mpp: float | None = Field(gt=0, description="µm per pixel after resampling; null: native pixels")
+    width_px: int = Field(gt=0, le=8192, description="pixels of the image, after resampling")
+    mpp: float | None = Field(None, gt=0, description="µm per pixel after resampling; null: native pixels")
+    width_um: float | None = Field(None, gt=0, description="width in µm, instead of mpp")
     edge: EdgePolicy = Field(description="what lies outside the slide: white, reflect, or an error")
+    grid: int = Field(1, ge=1, le=15, description="k: the spot's patch amid k×k adjacent ones; odd")
+    field: int = Field(1, ge=1, le=15, description="f: one image over f×f patches, the spot's patch in one of them")
+    cell: int | None = Field(None, ge=0, description="field: which (row-major); null: drawn among those inside")
+    seed: int = Field(0, ge=0, description="field: seed of the draw")
+    corner: Corner = Field("centred", description="hest: corner and side rounded as HEST-1k's patches")
+    cut_with: Name | None = Field(
+        None, description="views that share this name are cut in one pass over a slide, always together"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> View:
+        if not {"mpp", "width_um"} & self.model_fields_set:
+            raise ValueError("state mpp (null: native pixels) or width_um")
+        if self.mpp is not None and self.width_um is not None:
+            raise ValueError("give mpp or width_um, not both")
+        if self.grid % 2 == 0:
+            raise ValueError("grid is odd, so that the spot's patch lies in the middle")
+        if self.grid > 1 and self.field > 1:
+            raise ValueError("a view is a grid of patches or a field, not both")
+        if self.cell is not None and not self.cell < self.field**2:
+            raise ValueError(f"cell is below field² = {self.field**2}")
+        if self.field == 1 and self.seed:
+            raise ValueError("seed belongs to a field")
+        return self
+
+    def spec(self, name: str) -> dict[str, Any]:
+        """The view as ``ViewSpec`` takes it, JSON values only."""
+        values = self.model_dump(mode="json", exclude={"width_um", "cut_with"}) | {"name": name}
+        return values | ({"mpp": self.width_um / self.width_px} if self.width_um is not None else {})
 
 
 class Encoder(Strict):
     """A frozen image encoder."""
 
     kind: str = Field(description="a module of stainscript.encoders, or timm:<model name>")
-    weights: str | None = Field(None, description="local weights file; null: random, by seed (timm) or none needed")
+    weights: str | None = Field(
+        None, description="file or folder; hub: fetched with your own token; random: by seed; null: random (timm), none"
+    )
     weights_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    revision: str = Field("main", description="hub: branch, tag or commit")
     seed: int = Field(0, ge=0, description="seed of random weights")
+    options: dict[str, Any] = Field(default_factory=dict, description="timm: arguments of the model's constructor")
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     store: Literal["float16", "float32"] = "float32"
     batch_size: int = Field(64, gt=0, description="patches a forward pass")
+    compile: bool = Field(False, description="torch.compile: a minute at the start, faster on long runs")
 
 
 class Validation(Strict):
@@ -77,10 +114,22 @@ class Validation(Strict):
 class Split(Strict):
     """A named partition scheme of a dataset's slides."""
 
-    scheme: Literal["leave_one_slide_out", "leave_one_patient_out", "kfold_by_patient", "fixed"]
+    scheme: Literal[
+        "leave_one_slide_out",
+        "leave_one_patient_out",
+        "kfold_by_patient",
+        "fixed",
+        "files",
+        "hest_task",
+        "hest_groups",
+    ]
     slides: tuple[str, ...] | None = Field(None, description="use only these slides; null: all with image and counts")
-    n_folds: int | None = Field(None, ge=2, description="kfold_by_patient")
+    n_folds: int | None = Field(None, ge=2, description="kfold_by_patient; hest_groups")
     test: tuple[tuple[str, ...], ...] | None = Field(None, description="fixed: the test slides of each fold")
+    folder: str | None = Field(
+        None, description="files: HEST-Bench task's folder, from the dataset's root; {task}: its name"
+    )
+    task: str | None = Field(None, description="hest_task, or files to be checked: HEST-Bench task, or {task}")
     allow_shared_patients: bool = Field(False, description="true: a patient may be on both sides (as some papers do)")
     validation: Validation = Validation()
     seed: int = Field(0, ge=0)
@@ -89,7 +138,7 @@ class Split(Strict):
 class PanelRule(Strict):
     """How the genes to predict are chosen, on each fold's training slides."""
 
-    rule: Literal["hmhvg", "top_mean", "top_variance", "top_total", "fixed"]
+    rule: Literal["hmhvg", "top_mean", "top_variance", "top_total", "fixed", "hest_hvg", "hest_mean"]
     n: int = Field(gt=0, description="hmhvg: size of both rankings; others: number of genes")
     space: Space = Field(Space.COUNTS, description="space in which mean and variance are ranked")
     exclude_prefixes: tuple[str, ...] = Field((), description="symbols starting so are left out, e.g. MT-, RPS, RPL")
@@ -101,6 +150,16 @@ class PanelRule(Strict):
         "train", description="dataset: over all slides, as the classic papers did; leaks"
     )
     genes: tuple[str, ...] | None = Field(None, description="fixed: the list itself")
+    genes_file: str | None = Field(
+        None,
+        description="fixed: instead of genes, a file of them, from the dataset's root; {task}: its HEST-Bench task",
+    )
+
+    @model_validator(mode="after")
+    def _one_list(self) -> PanelRule:
+        if self.genes_file is not None and (self.rule != "fixed" or self.genes is not None):
+            raise ValueError("genes_file belongs to rule fixed, instead of genes")
+        return self
 
 
 class MethodEntry(Strict):
@@ -166,7 +225,19 @@ class Hardware(Strict):
     devices: int = Field(1, ge=1, description="GPUs of one fit; more than one runs DDP")
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     threads: int = Field(1, ge=1, description="CPU threads of one fit; 1 is bit-reproducible")
+    workers: int | None = Field(
+        None, ge=1, description="threads that decode a slide while it is encoded; null: 1, beside a GPU 4"
+    )
     save_every_s: int = Field(120, ge=0, description="seconds between resume points of a fit; 0: every epoch")
+
+
+class Quality(Strict):
+    """What a slide must show before costly jobs start on it."""
+
+    mask: Literal["saturation", "entropy", "hed"] = Field("entropy", description="how tissue is found")
+    min_on_tissue: float = Field(0.5, ge=0, le=1, description="share of spots that must lie on tissue")
+    min_alignment: float = Field(0.8, ge=0, le=1, description="fit of spots and tissue over the best fit elsewhere")
+    on_fail: Literal["error", "warn"] = "error"
 
 
 class Config(Strict):
@@ -180,13 +251,17 @@ class Config(Strict):
     panels: dict[Name, PanelRule]
     methods: dict[Name, MethodEntry]
     hardware: Hardware = Hardware()
+    quality: Quality = Quality()
     keep_patches: bool = False
+    download: tuple[Name, ...] = Field((), description="datasets that the target download fetches into their root")
     bootstrap: int = Field(2000, ge=0, description="patient-level bootstrap resamples; 0: no intervals")
     protocols: dict[Name, Protocol] = Field(default_factory=dict)
     experiment_sets: dict[Name, ExperimentSet] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Config:
+        for name in self.download:
+            _known("config.yaml", "download", name, self.datasets)
         for name, protocol in self.protocols.items():
             path = f"workflow/protocols/{name}.yaml"
             for noun, value in (("panel", protocol.panel), ("split", protocol.split)):

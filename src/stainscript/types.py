@@ -13,6 +13,7 @@ Pixels = NewType("Pixels", int)
 Mpp = NewType("Mpp", float)  # µm per level-0 pixel
 
 EdgePolicy = Literal["white", "reflect", "error"]
+Corner = Literal["centred", "hest"]
 Library = Literal["all", "panel"]
 Smoothing = Literal["none", "grid3x3"]
 
@@ -60,8 +61,8 @@ class SlideInfo:
     width_px: int
     height_px: int
     mpp: float
-    mpp_source: str  # "metadata", "sheet" or "spot grid"
-    reader: str  # slide backend: openslide, tiff or array
+    mpp_source: str  # "sheet", "dataset metadata", "metadata" (of the image) or "spot grid"
+    reader: str  # slide backend: openslide, tiff or array; patches: ready-made ones, no slide
     image: str  # file name of the image, without folders
     image_sha256: str
     platform: str = "unknown"
@@ -71,16 +72,32 @@ class SlideInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSpec:
-    """A named square field of view: ``width_px`` pixels of ``mpp`` µm each, or native pixels (``mpp=None``)."""
+    """A named square field of view: ``width_px`` pixels of ``mpp`` µm each, or native pixels (``mpp=None``).
+
+    ``grid`` k > 1 adds the adjacent patches: k×k of them, row-major, the spot's own in the middle (DKAN: 5).
+    ``field`` f > 1 is one image that is f patches wide and high, the spot's patch in ``cell`` of it (row-major), or
+    in one drawn per spot by ``seed`` among those that keep the image on the slide (STAMP: 3). ``corner: hest`` rounds
+    corner and side to whole level-0 pixels as HEST-1k's patches do.
+    """
 
     name: str
     width_px: int
     mpp: float | None
     edge: EdgePolicy
+    grid: int = 1
+    field: int = 1
+    cell: int | None = None
+    seed: int = 0
+    corner: Corner = "centred"
 
     def width_um(self, *, slide_mpp: float) -> float:
-        """Width in µm on a slide of ``slide_mpp``."""
+        """Width in µm of one image on a slide of ``slide_mpp``."""
         return self.width_px * (self.mpp if self.mpp is not None else slide_mpp)
+
+    @property
+    def cells(self) -> int:
+        """Images a spot."""
+        return self.grid**2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,6 +104,50 @@ def test_two_runs_give_the_same_bytes(given, tmp_path):
     assert tree_digest(given["out"]) == tree_digest(tmp_path / "again")
 
 
+def test_one_worker_and_eight_write_the_same_bytes(given, tmp_path):
+    extract_patches(**given, workers=1)
+    extract_patches(**given | {"out": tmp_path / "eight"}, workers=8)
+    assert tree_digest(given["out"]) == tree_digest(tmp_path / "eight")
+
+
+def test_spots_in_any_order_keep_their_patches(given, tmp_path):
+    extract_patches(**given)
+    spots = pd.read_parquet(given["spots"])
+    shuffled = np.random.default_rng(0).permutation(len(spots))
+    spots.iloc[shuffled].reset_index(drop=True).to_parquet(given["spots"])
+    extract_patches(**given | {"out": tmp_path / "shuffled"})
+    one, other = (open_store(folder, "patches") for folder in (given["out"], tmp_path / "shuffled"))
+    assert list(other.ids("spot_id")) == list(one.ids("spot_id")[shuffled])
+    np.testing.assert_array_equal(other["images"], one["images"][shuffled])
+
+
+def test_a_grid_becomes_a_store_of_regions_with_its_mask(given):
+    extract_patches(**given | {"view": VIEW | {"name": "region", "grid": 3, "width_px": 20}})  # cells of 10 px
+    store = open_store(given["out"], "regions")
+    images, mask = store["images"], store["mask"]
+    assert images.shape == (30, 9, 20, 20, 3)
+    first, inner = 0, 7  # spots 0x0 at (2, 3) and 1x1 at (22, 23)
+    assert mask[first].tolist() == [False] * 3 + [False, True, True] + [False, True, True]
+    assert mask[inner].all()
+    assert (images[first, 0] == 0).all()
+    assert images[inner, 3, 10, 10, 0] == pytest.approx(12, abs=1)  # the cell to the left, centred at (12, 23)
+    assert images[inner, 3, 10, 10, 1] == pytest.approx(23, abs=1)
+    assert images[inner, 1, 10, 10, 1] == pytest.approx(13, abs=1)  # the cell above
+
+
+def test_a_field_keeps_the_cell_of_each_spot(given):
+    view = VIEW | {"name": "wide", "field": 3, "width_px": 48}  # 24 px, patches of 8 px
+    extract_patches(**given | {"view": view})
+    store = open_store(given["out"], "patches")
+    cell, images = store["cell"], store["images"]
+    assert cell[0] == -1  # (2, 3): its patch itself leaves the slide
+    assert (images[0] == 0).all()
+    row, column = divmod(int(cell[7]), 3)
+    patch = images[7, 16 * row : 16 * row + 16, 16 * column : 16 * column + 16]
+    assert patch[7:9, 7:9, 0].mean() == pytest.approx(21.5, abs=0.51)  # the spot's own, at (22, 23)
+    assert patch[7:9, 7:9, 1].mean() == pytest.approx(22.5, abs=0.51)
+
+
 def test_spots_off_the_slide_leave_no_store(given):
     spots = pd.read_parquet(given["spots"])
     spots.loc[4, "x_px"] = 900.0

@@ -19,6 +19,7 @@ from stainscript.stages import fit as stage
 from stainscript.stages.fit import fit, load
 
 QUICK = {"hidden": 8, "epochs": 4, "batch_size": 16}
+SMALL = {"mlp": QUICK, "hest_probe": {"components": 3}}
 FILES = ("checkpoint.safetensors", "history.csv", "run.json")
 
 # what a job does, with every epoch logged and saved
@@ -45,7 +46,7 @@ def arguments(cohort, folder: Path, method: str, **options):
 
 @pytest.mark.parametrize("method", methods.names())
 def test_every_method_leaves_checkpoint_history_and_record(method, cohort, tmp_path):
-    options = QUICK if method == "mlp" else {}
+    options = SMALL.get(method, {})
     fit(**arguments(cohort, tmp_path / "run", method, **options))
     assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.is_file()) == sorted(FILES)
     assert list((tmp_path / "run" / "resume").glob("*")) == []
@@ -69,7 +70,7 @@ def test_every_method_leaves_checkpoint_history_and_record(method, cohort, tmp_p
 
 @pytest.mark.parametrize("method", ["ridge", "mlp"])
 def test_same_fit_gives_the_same_bytes(method, cohort, tmp_path):
-    options = QUICK if method == "mlp" else {}
+    options = SMALL.get(method, {})
     for folder in ("one", "two"):
         fit(**arguments(cohort, tmp_path / folder, method, **options))
     for name in FILES[:2]:

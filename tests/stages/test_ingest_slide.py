@@ -124,7 +124,7 @@ def test_a_real_aperio_slide_is_ingested_without_expression(shared_data, ingest)
     row = {"slide": "CMU-1-Small-Region", "patient": "P", "layout": "wsi", "mpp": ""}
     out = ingest(shared_data / "slides", row)
     info = json.loads(out["info"].read_text())
-    assert (info["reader"], info["mpp"], info["mpp_source"]) == ("openslide", pytest.approx(0.499), "metadata")
+    assert (info["reader"], info["mpp"], info["mpp_source"]) == ("tiff", pytest.approx(0.499), "metadata")
     assert info["has_expression"] is False
     with Image.open(out["thumbnail"]) as thumbnail:
         assert thumbnail.size == (766, 1024)

@@ -17,6 +17,7 @@ from stainscript.stages.predict import predict
 from stainscript.types import Space, Target
 
 QUICK = {"hidden": 8, "epochs": 3, "batch_size": 16}
+SMALL = {"mlp": QUICK, "hest_probe": {"components": 3}}
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def fitted(cohort, tmp_path):
     def fitted(method, **options):
         folder = tmp_path / "run" / method
         fit(
-            spec=cohort.spec(method, **(QUICK if method == "mlp" else {}), **options),
+            spec=cohort.spec(method, **(SMALL.get(method, {})), **options),
             inputs=cohort.inputs(),
             checkpoint=folder / "checkpoint.safetensors",
             history=folder / "history.csv",

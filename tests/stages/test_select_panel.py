@@ -31,8 +31,8 @@ def training(tmp_path):
 
 
 def run(training, out, **options):
-    rule = PanelRule(**{"rule": "top_total", "n": 2, **options}).model_dump(mode="json")
-    target = TargetSpace(space="counts").model_dump(mode="json")
+    rule = PanelRule(**{"rule": "top_total", "n": 2, **options}).model_dump(mode="json", exclude={"genes_file"})
+    target = TargetSpace(space="counts").model_dump(mode="json", exclude={"genes_file"})
     select_panel(expression=training, name="top2", rule=rule, target=target, out=out)
 
 

@@ -134,6 +134,8 @@ def rules() -> dict[str, tuple[str, str]]:
             name = block.split(":", 1)[0]
             conda = re.search(r'conda:\s*"\.\./\.\./envs/(\w+)\.yaml"', block)
             script = re.search(r'script:\s*"\.\./scripts/(\w+)\.py"', block)
+            if "output:" not in block and script is None:
+                continue  # a target: a name for files that other rules make
             assert conda, f"rule {name} names no environment"
             assert script, f"rule {name} names no script"
             found[name] = (conda[1], script[1])

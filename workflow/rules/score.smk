@@ -51,6 +51,29 @@ rule tabulate:
         "../scripts/tabulate.py"
 
 
+rule tabulate_hest_bench:
+    input:
+        genes=lambda w: plan.metrics(chosen=w.chosen, kind="genes"),
+    output:
+        tsv="results/tables/{chosen}/hest_bench.tsv",
+        md="results/tables/{chosen}/hest_bench.md",
+        tasks_tsv="results/tables/{chosen}/hest_bench_tasks.tsv",
+    log:
+        "results/logs/tabulate_hest_bench/{chosen}.log",
+    benchmark:
+        "results/benchmarks/tabulate_hest_bench/{chosen}.jsonl"
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 2000 * attempt,
+        runtime=20,
+    params:
+        made=plan.hest_table_params,
+        env=plan.environment("report"),
+    script:
+        "../scripts/tabulate_hest_bench.py"
+
+
 rule write_report:
     input:
         **plan.report_files(),

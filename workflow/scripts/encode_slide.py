@@ -1,13 +1,16 @@
-"""Encode one slide's patches with one frozen encoder."""
+"""Encode one slide's views with one frozen encoder, straight from the slide."""
 
 from stainscript.stages import job_log
-from stainscript.stages.encode_patches import encode_patches
+from stainscript.stages.encode_slide import encode_slide
 
-made = snakemake.params.made
+given, made = snakemake.input, snakemake.params.made
 with job_log(snakemake.log[0]):
-    encode_patches(
-        patches=snakemake.input.patches,
+    encode_slide(
+        info=given.info,
+        spots=given.spots,
+        image=made["image"],
+        views=made["views"],
         encoder=made["encoder"],
-        hardware=made["hardware"],
-        out=snakemake.output[0],
+        hardware=made["hardware"] | {"workers": snakemake.resources.workers},
+        out=dict(zip(made["views"], snakemake.output, strict=True)),
     )

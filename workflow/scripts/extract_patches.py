@@ -5,4 +5,11 @@ from stainscript.stages.extract_patches import extract_patches
 
 made, given = snakemake.params.made, snakemake.input
 with job_log(snakemake.log[0]):
-    extract_patches(info=given.info, spots=given.spots, image=made["image"], view=made["view"], out=snakemake.output[0])
+    extract_patches(
+        info=given.info,
+        spots=given.spots,
+        image=made["image"],
+        view=made["view"],
+        workers=snakemake.resources.workers,
+        out=snakemake.output[0],
+    )

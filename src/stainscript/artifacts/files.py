@@ -26,7 +26,7 @@ def complete_file(target: str | Path) -> Iterator[Path]:
     _clear_leftovers(target)
     temporary = target.with_name(f".partial-{os.getpid()}-{target.name}")
     try:
-        with _friendly_os_errors(target):
+        with friendly_os_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             with temporary.open("rb") as handle:
@@ -43,7 +43,7 @@ def complete_folder(target: str | Path) -> Iterator[Path]:
     _clear_leftovers(target)
     temporary = target.with_name(f".partial-{os.getpid()}-{target.name}")
     try:
-        with _friendly_os_errors(target):
+        with friendly_os_errors(target):
             temporary.mkdir(parents=True)
             yield temporary
             if target.exists():  # Snakemake may have made an empty one
@@ -82,7 +82,8 @@ def _clear_leftovers(target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _friendly_os_errors(target: Path) -> Iterator[None]:
+def friendly_os_errors(target: Path) -> Iterator[None]:
+    """Turn a full disk, a full quota and an unwritable folder into one line that says what to do."""
     try:
         yield
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,14 @@ class StoreSchema:
     zarr_name: str
     arrays: dict[str, ArraySchema]
     attrs: tuple[str, ...]
+    optional: dict[str, ArraySchema] = field(default_factory=dict)
 
 
 STRING = ("string",)
+CELL = ArraySchema(("spot",), ("int8",))  # field views: where the spot's patch lies; -1: nowhere inside the slide
+
+PATCH_ATTRS = ("dataset", "slide", "view", "width_px", "mpp", "edge", "outside_share")
+FEATURE_ATTRS = ("dataset", "slide", "view", "encoder", "weights_sha256", "transform", "precision")
 
 STORES: dict[str, StoreSchema] = {
     "patches": StoreSchema(
@@ -31,7 +36,17 @@ STORES: dict[str, StoreSchema] = {
             "images": ArraySchema(("spot", "y", "x", "rgb"), ("uint8",)),
             "spot_id": ArraySchema(("spot",), STRING),
         },
-        attrs=("dataset", "slide", "view", "width_px", "mpp", "edge", "outside_share"),
+        attrs=PATCH_ATTRS,
+        optional={"cell": CELL},
+    ),
+    "regions": StoreSchema(
+        zarr_name="images.zarr",
+        arrays={
+            "images": ArraySchema(("spot", "neighbour", "y", "x", "rgb"), ("uint8",)),
+            "mask": ArraySchema(("spot", "neighbour"), ("bool",)),
+            "spot_id": ArraySchema(("spot",), STRING),
+        },
+        attrs=PATCH_ATTRS,
     ),
     "features": StoreSchema(
         zarr_name="features.zarr",
@@ -39,7 +54,17 @@ STORES: dict[str, StoreSchema] = {
             "features": ArraySchema(("spot", "feature"), ("float16", "float32")),
             "spot_id": ArraySchema(("spot",), STRING),
         },
-        attrs=("dataset", "slide", "view", "encoder", "weights_sha256", "transform", "precision"),
+        attrs=FEATURE_ATTRS,
+        optional={"cell": CELL},
+    ),
+    "region_features": StoreSchema(
+        zarr_name="features.zarr",
+        arrays={
+            "features": ArraySchema(("spot", "neighbour", "feature"), ("float16", "float32")),
+            "mask": ArraySchema(("spot", "neighbour"), ("bool",)),
+            "spot_id": ArraySchema(("spot",), STRING),
+        },
+        attrs=FEATURE_ATTRS,
     ),
     "predictions": StoreSchema(
         zarr_name="predicted.zarr",
@@ -52,6 +77,8 @@ STORES: dict[str, StoreSchema] = {
     ),
 }
 
+PATCHES = ("patches", "regions")  # kinds of a view's images
+FEATURES = ("features", "region_features")  # kinds of a view's features
 EXPRESSION_OBSM = ("xy_um", "xy_px", "grid")
 EXPRESSION_UNS = ("dataset", "slide", "patient", "platform", "identifier_release")
 SPOT_COLUMNS = ("spot_id", "x_px", "y_px", "x_um", "y_um", "grid_row", "grid_col")

@@ -57,7 +57,7 @@ def write_store(
                 dtype=array.dtype,
                 chunks=chunks,
                 shards=shards,
-                dimension_names=schema.arrays[name].dims,
+                dimension_names=(schema.arrays | schema.optional)[name].dims,
             )
             if isinstance(array, Rows):
                 digests[name] = _write_rows(made, array, step=(shards or chunks)[0])
@@ -125,22 +125,26 @@ class Store:
         return hashlib.sha256(canonical_json(self.manifest).encode()).hexdigest()
 
 
-def open_store(folder: str | Path, kind: str) -> Store:
-    """Open a store of ``write_store``; raises when it is missing, of another kind, or disagrees with its manifest."""
+def open_store(folder: str | Path, *kinds: str) -> Store:
+    """Open a store of ``write_store`` that is one of ``kinds``; ``store.kind`` says which.
+
+    Raises ``DataContractError`` when it is missing, of another kind, or disagrees with its manifest.
+    """
     folder = Path(folder)
     path = folder / MANIFEST
     if not path.is_file():
         raise DataContractError(
             path,
             "manifest",
-            expected=f"the manifest of a {kind} store",
+            expected=f"the manifest of a {' or '.join(kinds)} store",
             found="no such file",
             remedy="delete the folder and run again",
         )
     manifest = json.loads(path.read_text())
-    if manifest.get("kind") != kind:
+    kind = manifest.get("kind")
+    if kind not in kinds:
         raise DataContractError(
-            path, "kind", expected=kind, found=manifest.get("kind"), remedy="pass the folder of the right stage"
+            path, "kind", expected=" or ".join(kinds), found=kind, remedy="pass the folder of the right stage"
         )
     store = Store(folder, kind, manifest)
     found = {n: (a.shape, _dtype_name(a.dtype)) for n, a in store.group.arrays()}
@@ -205,10 +209,11 @@ def _layout(array: np.ndarray | Rows) -> tuple[tuple[int, ...], tuple[int, ...] 
 def _check(folder: Path, schema: StoreSchema, found: Mapping[str, tuple[tuple[int, ...], str]], attrs: Mapping) -> None:
     sizes: dict[str, tuple[str, int]] = {}
     remedy = "the stage that writes this store is at fault; delete the folder and run again"
-    if set(found) != set(schema.arrays):
+    known = schema.arrays | schema.optional
+    if not set(schema.arrays) <= set(found) <= set(known):
         raise DataContractError(folder, "arrays", expected=sorted(schema.arrays), found=sorted(found), remedy=remedy)
     for name, (shape, dtype) in found.items():
-        want = schema.arrays[name]
+        want = known[name]
         if len(shape) != len(want.dims) or dtype not in want.dtypes:
             raise DataContractError(
                 folder,
@@ -218,10 +223,10 @@ def _check(folder: Path, schema: StoreSchema, found: Mapping[str, tuple[tuple[in
                 remedy=remedy,
             )
         for dim, size in zip(want.dims, shape, strict=True):
-            other, known = sizes.setdefault(dim, (name, size))
-            if known != size:
+            other, agreed = sizes.setdefault(dim, (name, size))
+            if agreed != size:
                 raise DataContractError(
-                    folder, f"{name}.{dim}", expected=f"{known}, as {other} has", found=size, remedy=remedy
+                    folder, f"{name}.{dim}", expected=f"{agreed}, as {other} has", found=size, remedy=remedy
                 )
     missing = [key for key in schema.attrs if key not in attrs]
     if missing:

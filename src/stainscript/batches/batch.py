@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class SpotBatch:
     extent_um: Any  # (S, 2) float32: width and height of the spot's slide
     target: Any | None = None  # (S, G) float32 in the protocol's space; None when predicting
     answers: Any | None = None  # (S, G) float32, for the oracle and ceiling controls alone
+    masks: dict[str, Any] = field(default_factory=dict)  # view of K neighbours → (S, K) bool, false beyond the slide
 
     def __len__(self) -> int:
         return len(self.slide_index)
@@ -57,6 +58,7 @@ class SpotBatch:
             extent_um=self.extent_um[where],
             target=None if self.target is None else self.target[where],
             answers=None if self.answers is None else self.answers[where],
+            masks={view: values[where] for view, values in self.masks.items()},
         )
 
     def to(self, device: torch.device | str) -> SpotBatch:
@@ -75,6 +77,7 @@ class SpotBatch:
             extent_um=tensor(self.extent_um),
             target=tensor(self.target),
             answers=tensor(self.answers),
+            masks={view: tensor(values) for view, values in self.masks.items()},
         )
 
     @property
@@ -96,8 +99,10 @@ def join(batches: Sequence[SpotBatch]) -> SpotBatch:
         for name in ("target", "answers"):
             if (getattr(other, name) is None) != (getattr(first, name) is None):
                 raise ValueError(f"some of the batches to join have {name}, some do not")
-        if set(other.features) != set(first.features):
-            raise ValueError(f"batches of different views: {sorted(first.features)} and {sorted(other.features)}")
+        for name in ("features", "masks"):
+            ours, theirs = (sorted(getattr(b, name)) for b in (first, other))
+            if ours != theirs:
+                raise ValueError(f"batches of different views: {ours} and {theirs} ({name})")
     places = [np.asarray([slides.index(s) for s in b.slides], dtype=np.int64)[b.slide_index] for b in batches]
 
     def stacked(name: str) -> Any:
@@ -114,4 +119,5 @@ def join(batches: Sequence[SpotBatch]) -> SpotBatch:
         extent_um=stacked("extent_um"),
         target=stacked("target"),
         answers=stacked("answers"),
+        masks={view: np.concatenate([b.masks[view] for b in batches]) for view in first.masks},
     )

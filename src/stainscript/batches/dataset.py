@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from stainscript import seeds
-from stainscript.artifacts.schemas import SPOT_COLUMNS
+from stainscript.artifacts.schemas import FEATURES, SPOT_COLUMNS
 from stainscript.artifacts.stores import open_store
 from stainscript.batches.align import align
 from stainscript.batches.batch import SpotBatch, join
@@ -68,20 +68,22 @@ def _load_slide(entry: Mapping[str, Any], *, gene_ids: Sequence[str], target: Ta
     spot_id = spots["spot_id"].to_numpy(dtype=object)
     count = len(spots)
     grid = spots[["grid_row", "grid_col"]].to_numpy(dtype=np.int64)
+    read = {
+        view: _read_view(folders, spot_id, entry["spots"])
+        for view, folders in sorted(entry.get("features", {}).items())
+    }
     return SpotBatch(
         slides=(info.slide,),
         patients=(info.patient,),
         slide_index=np.zeros(count, dtype=np.int64),
         spot_id=spot_id,
-        features={
-            view: np.concatenate([_read_features(f, spot_id, entry["spots"]) for f in folders], axis=1)
-            for view, folders in sorted(entry.get("features", {}).items())
-        },
+        features={view: features for view, (features, _) in read.items()},
         xy_um=spots[["x_um", "y_um"]].to_numpy(dtype=np.float32),
         grid=grid,
         extent_um=np.tile(np.float32([info.width_px * info.mpp, info.height_px * info.mpp]), (count, 1)),
         target=_read_target(entry.get("expression"), spot_id, entry["spots"], gene_ids, target),
         answers=_read_answers(entry.get("answers"), spot_id, grid, gene_ids, target),
+        masks={view: mask for view, (_, mask) in read.items() if mask is not None},
     )
 
 
@@ -113,21 +115,42 @@ def _read_spots(path: str | Path) -> pd.DataFrame:
     return spots
 
 
-def _read_features(folder: str | Path, spot_id: np.ndarray, against: str | Path) -> np.ndarray:
-    store = open_store(folder, "features")
+def _read_view(
+    folders: Sequence[str | Path], spot_id: np.ndarray, against: str | Path
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Features of a view by all its encoders, (S, D) or (S, K, D), and for K neighbours their (S, K) mask."""
+    parts = [_read_features(folder, spot_id, against) for folder in folders]
+    masks = [mask for _, mask in parts]
+    for folder, mask in zip(folders, masks, strict=True):
+        if (mask is None) != (masks[0] is None) or (mask is not None and not np.array_equal(mask, masks[0])):
+            raise DataContractError(
+                folder,
+                "mask",
+                expected=f"that of {folders[0]}",
+                found="another",
+                remedy="delete both folders and encode again",
+            )
+    return np.concatenate([features for features, _ in parts], axis=-1), masks[0]
+
+
+def _read_features(
+    folder: str | Path, spot_id: np.ndarray, against: str | Path
+) -> tuple[np.ndarray, np.ndarray | None]:
+    store = open_store(folder, *FEATURES)
     align(spot_id, store.ids("spot_id"), path=folder, against=against)
     features = store["features"].astype(np.float32)
+    mask = store["mask"] if store.kind == "region_features" else None
     bad = np.argwhere(~np.isfinite(features))
     if len(bad):
-        spot, column = bad[0]
+        spot, *_, column = bad[0]
         raise DataContractError(
             folder,
             "features",
             expected="finite numbers",
-            found=f"{features[spot, column]} at spot {spot_id[spot]!r}, feature {column} ({len(bad)} such values)",
+            found=f"{features[tuple(bad[0])]} at spot {spot_id[spot]!r}, feature {column} ({len(bad)} such values)",
             remedy="check the encoder's weights and precision, delete this folder and encode again",
         )
-    return features
+    return features, mask
 
 
 def _read_target(

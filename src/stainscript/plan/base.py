@@ -11,7 +11,7 @@ from stainscript.artifacts.provenance import environment_digest
 from stainscript.config import Config, Protocol, load
 from stainscript.errors import DataContractError
 from stainscript.plan import paths
-from stainscript.plan.cohorts import Row, locate, read_cohorts
+from stainscript.plan.cohorts import Row, in_root, locate, read_cohorts, with_task
 from stainscript.plan.experiments import Experiment, expand
 from stainscript.splits.check import check_folds
 from stainscript.splits.schemes import make_folds
@@ -97,7 +97,8 @@ class PlanBase:
         for name in sorted({part for e in self.experiments.values() for part in e.encoders}):
             encoder = self.config.encoders[name]
             encoders.check(encoder.kind, field=f"encoders.{name}.kind")
-            if encoder.weights:
+            encoders.check_weights(encoder.kind, encoder.weights, field=f"encoders.{name}")
+            if encoder.weights not in (None, "hub", "random"):
                 locate(encoder.weights, self.repository)
 
     def _check_answers(self) -> None:
@@ -120,6 +121,8 @@ class PlanBase:
             only=chosen.slides,
             n_folds=chosen.n_folds,
             test=chosen.test,
+            folder=None if chosen.folder is None else in_root(self.config, dataset, chosen.folder),
+            task=None if chosen.task is None else with_task(chosen.task, dataset),
             validation=chosen.validation.model_dump(),
             seed=chosen.seed,
         )

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stainscript.config import Config
-from stainscript.datasets.base import has_expression, layouts, read_sheet
+from stainscript.datasets.base import file_options, has_expression, layouts, read_sheet
 from stainscript.errors import DataContractError, unknown_name
 from stainscript.plan import paths
+from stainscript.splits.hest_bench import task_of
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,18 @@ def _read(config: Config, name: str, repository: Path) -> dict[str, Row]:
     dataset = config.datasets[name]
     sheet = locate(dataset.sheet, repository)
     rows: dict[str, Row] = {}
-    for cells in read_sheet(sheet):
+    listed = read_sheet(sheet)
+    for column in dataset.only:
+        if column not in listed[0]:
+            raise unknown_name("config.yaml", f"datasets.{name}.only", column, listed[0])
+    listed = [cells for cells in listed if all(cells[column] == cell for column, cell in dataset.only.items())]
+    for slide in dataset.exclude:
+        if slide not in {cells["slide"] for cells in listed}:
+            raise unknown_name("config.yaml", f"datasets.{name}.exclude", slide, [cells["slide"] for cells in listed])
+    for cells in listed:
+        if cells["slide"] in dataset.exclude:
+            logger.warning("%s %s is excluded: %s", name, cells["slide"], dataset.exclude[cells["slide"]])
+            continue
         layout = cells["layout"]
         if layout not in layouts():
             raise unknown_name(sheet, f"{cells['slide']}.layout", layout, layouts())
@@ -49,11 +61,12 @@ def _read(config: Config, name: str, repository: Path) -> dict[str, Row]:
             files = module.expected_files(cells, Path(paths.path("raw", name)))
         else:
             root = _root(config, name)
-            reason = module.missing(cells, root)
+            chosen = file_options(module, dataset.options)
+            reason = module.missing(cells, root, **chosen)
             if reason is not None:
                 logger.warning("%s %s is left out: %s", name, cells["slide"], reason)
                 continue
-            files = module.files(cells, root)
+            files = module.files(cells, root, **chosen)
         rows[cells["slide"]] = Row(
             dataset=name,
             slide=cells["slide"],
@@ -83,6 +96,16 @@ def locate(name: str, repository: Path) -> Path:
     raise DataContractError(
         name, "path", expected="an existing file", found="none", remedy="give a path from the working folder"
     )
+
+
+def in_root(config: Config, dataset: str, name: str) -> Path:
+    """A path of the config that starts at the dataset's root; ``{task}`` in it is its HEST-Bench task."""
+    return _root(config, dataset) / with_task(name, dataset)
+
+
+def with_task(text: str, dataset: str) -> str:
+    """``text`` with ``{task}`` replaced by the HEST-Bench task that the dataset is."""
+    return text.replace("{task}", task_of(dataset)) if "{task}" in text else text
 
 
 def _root(config: Config, name: str) -> Path:

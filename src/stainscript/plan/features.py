@@ -1,41 +1,120 @@
-"""Jobs of ``rules/features.smk``: patches and features. None sees expression."""
+"""Jobs of ``rules/features.smk``: quality, patches and features. None sees expression."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from stainscript import encoders
 from stainscript.artifacts.provenance import code_digest
+from stainscript.plan import paths
 from stainscript.plan.base import PlanBase
 from stainscript.plan.cohorts import locate
 
+GPU_WORKERS = 4  # threads that decode beside a GPU, where the config names no number
+
 
 class FeatureJobs(PlanBase):
-    """Jobs of ``rules/features.smk``: patches and features. None sees expression."""
+    """Jobs of ``rules/features.smk``: quality, patches and features. None sees expression."""
+
+    def quality_params(self, w: Any) -> dict[str, Any]:
+        return {
+            "image": self.image_file(w),
+            "options": self.config.quality.model_dump(mode="json"),
+            "code": code_digest(["stainscript.stages.check_slide"]),
+        }
+
+    def quality_input(self, w: Any) -> list[str]:
+        """The slide's quality, which stops a bad one here; ready-made patches have no slide to look at."""
+        return [paths.quality(w.dataset, w.slide)] if "image" in self.row(w).files else []
 
     def patch_params(self, w: Any) -> dict[str, Any]:
-        view = self.config.views[w.view].model_dump(mode="json") | {"name": w.view}
         return {
-            "view": view,
-            "image": self.row(w).files["image"],
+            "view": self.config.views[w.view].spec(w.view),
+            "image": self.image_file(w),
             "code": code_digest(["stainscript.stages.extract_patches"]),
         }
 
-    def encode_params(self, w: Any) -> dict[str, Any]:
-        encoder = self.config.encoders[w.encoder]
-        modules = ["stainscript.stages.encode_patches", *encoders.code_modules(encoder.kind)]
-        weights = str(locate(encoder.weights, self.repository)) if encoder.weights else None
-        return {
-            "encoder": encoder.model_dump(mode="json") | {"name": w.encoder, "weights": weights},
-            "hardware": self.hardware("accelerator", "threads"),
-            "code": code_digest(modules),
-        }
+    def kept_patches(self) -> list[str]:
+        """Patch stores that the run is asked for: all that are encoded, with ``keep_patches``."""
+        if not self.config.keep_patches:
+            return []
+        return sorted({paths.patches(*where) for where in self._views_of_slides()})
+
+    def passes(self) -> dict[str, list[str]]:
+        """Views that are cut in one pass over a slide, by the name they share (``cut_with``)."""
+        found: dict[str, list[str]] = {}
+        for name, view in self.config.views.items():
+            if view.cut_with is not None:
+                found.setdefault(view.cut_with, []).append(name)
+        return found
+
+    def cut_alone(self) -> list[str]:
+        """Views that have a pass of their own."""
+        return [name for name, view in self.config.views.items() if view.cut_with is None]
+
+    def encode_params(self, views: list[str] | None = None) -> Callable[[Any], dict[str, Any]]:
+        """Params of the job that encodes ``views`` together, or the wildcard's own."""
+
+        def params(w: Any) -> dict[str, Any]:
+            encoder = self.config.encoders[w.encoder]
+            modules = ["stainscript.stages.encode_slide", *encoders.code_modules(encoder.kind)]
+            return {
+                "encoder": encoder.model_dump(mode="json", exclude={"revision"})
+                | {"name": w.encoder, "weights": self._weights(w.encoder)},
+                "views": {name: self.config.views[name].spec(name) for name in views or [w.view]},
+                "image": self.image_file(w),
+                "hardware": self.hardware("accelerator", "threads"),
+                "code": code_digest(modules),
+            }
+
+        return params
 
     def weights_input(self, w: Any) -> list[str]:
         """The encoder's weights file, if it has one."""
-        weights = self.config.encoders[w.encoder].weights
-        return [str(locate(weights, self.repository))] if weights else []
+        weights = self._weights(w.encoder)
+        return [weights] if weights not in (None, "random") else []
 
     def encode_gpus(self, w: Any) -> int:
         accelerated = encoders.needs_gpu(self.config.encoders[w.encoder].kind)
         return int(accelerated and self.config.hardware.accelerator != "cpu")
+
+    def encodes_on_gpu(self) -> bool:
+        """Whether any encoder in use is a network."""
+        used = {part for e in self.experiments.values() for part in e.encoders}
+        return any(encoders.needs_gpu(self.config.encoders[name].kind) for name in used)
+
+    def fetch_params(self, w: Any) -> dict[str, Any]:
+        entry = self.config.encoders[w.encoder]
+        return {"kind": entry.kind, "revision": entry.revision, "sha256": entry.weights_sha256}
+
+    def encode_workers(self, w: Any) -> int:
+        """Threads that decode: as configured, else more where a GPU would wait for them."""
+        chosen = self.config.hardware.workers
+        waiting = self.config.hardware.accelerator == "gpu" and encoders.needs_gpu(self.config.encoders[w.encoder].kind)
+        return chosen or (GPU_WORKERS if waiting else 1)
+
+    def encode_threads(self, w: Any) -> int:
+        return max(self.config.hardware.threads, self.encode_workers(w))
+
+    def _weights(self, encoder: str) -> str | None:
+        """Where the job finds the encoder's weights: a file, ``random``, or ``None``."""
+        entry = self.config.encoders[encoder]
+        if entry.weights in (None, "random"):
+            return entry.weights
+        if entry.weights == "hub":
+            return paths.weights(encoder, encoders.card(entry.kind).file)
+        path = locate(entry.weights, self.repository)
+        return str(path / encoders.card(entry.kind).file if path.is_dir() else path)
+
+    def _views_of_slides(self) -> list[tuple[str, str, str]]:
+        """(dataset, view, slide) of everything that the experiments read features of."""
+        return sorted(
+            {
+                (e.dataset, self.protocol(e).views[role], slide)
+                for e in self.experiments.values()
+                for role in e.needs.views
+                for slide, row in self.cohorts[e.dataset].items()
+                if row.measured or e.unmeasured
+            }
+        )

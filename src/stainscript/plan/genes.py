@@ -6,8 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from stainscript.artifacts.provenance import code_digest
+from stainscript.genes.gene_list import read_gene_list
 from stainscript.plan import paths
 from stainscript.plan.base import PlanBase
+from stainscript.plan.cohorts import in_root
 
 
 class GeneJobs(PlanBase):
@@ -31,8 +33,12 @@ class GeneJobs(PlanBase):
         return [paths.expression(w.dataset, name) for name in every if scope == "dataset" or name in train]
 
     def panel_params(self, w: Any) -> dict[str, Any]:
+        panel = self.config.panels[w.panel]
+        rule = panel.model_dump(mode="json", exclude={"genes_file"})
+        if panel.genes_file is not None:
+            rule["genes"] = list(read_gene_list(in_root(self.config, w.dataset, panel.genes_file)))
         return {
-            "rule": self.config.panels[w.panel].model_dump(mode="json"),
+            "rule": rule,
             "target": self.config.protocols[w.protocol].target.model_dump(mode="json"),
             "code": code_digest(["stainscript.stages.select_panel"]),
         }

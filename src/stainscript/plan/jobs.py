@@ -6,6 +6,7 @@ jobs never overlap more than needed, so that a changed fold or option reruns onl
 
 from __future__ import annotations
 
+from stainscript.plan.downloads import DownloadJobs
 from stainscript.plan.features import FeatureJobs
 from stainscript.plan.fits import FitJobs
 from stainscript.plan.genes import GeneJobs
@@ -13,5 +14,5 @@ from stainscript.plan.raw import RawJobs
 from stainscript.plan.scores import ScoreJobs
 
 
-class Plan(RawJobs, FeatureJobs, GeneJobs, FitJobs, ScoreJobs):
+class Plan(DownloadJobs, RawJobs, FeatureJobs, GeneJobs, FitJobs, ScoreJobs):
     """The whole workflow. ``Plan(config, repository=...)`` reads and checks everything, and starts nothing."""

@@ -26,6 +26,18 @@ def thumbnail(dataset: str, slide: str) -> str:
     return path("slides", dataset, f"{slide}.thumbnail.jpg")
 
 
+def quality(dataset: str, slide: str, suffix: str = "json") -> str:
+    return path("slides", dataset, f"{slide}.quality.{suffix}")
+
+
+def weights(encoder: str, name: str) -> str:
+    return path("weights", encoder, name)
+
+
+def downloaded(dataset: str, file: str) -> str:
+    return path("downloads", dataset, f"{file}.json")
+
+
 def expression(dataset: str, slide: str) -> str:
     return path("expression", dataset, f"{slide}.h5ad")
 
@@ -60,6 +72,10 @@ def metrics(experiment: str, fold: object, seed: object, name: str) -> str:
 
 def table(chosen: str, suffix: str) -> str:
     return path("tables", chosen, f"leaderboard.{suffix}")
+
+
+def hest_table(chosen: str, name: str) -> str:
+    return path("tables", chosen, name)
 
 
 REPORT = path("report.html")

@@ -25,15 +25,20 @@ class RawJobs(PlanBase):
         row = self.row(w)
         return [paths.raw(w.dataset, w.slide)] if row.generated else sorted(set(row.files.values()))
 
+    def image_file(self, w: Any) -> str:
+        """The file that a slide's pixels are read from: its image, or ready-made patches where there is none."""
+        files = self.row(w).files
+        return files["image"] if "image" in files else files["patches"]
+
     def image_input(self, w: Any) -> str:
-        row = self.row(w)
-        return paths.raw(w.dataset, w.slide) if row.generated else row.files["image"]
+        """The same as an input: a generated image lies in a folder that its rule declares."""
+        return paths.raw(w.dataset, w.slide) if self.row(w).generated else self.image_file(w)
 
     def ingest_params(self, w: Any) -> dict[str, Any]:
         row = self.row(w)
         modules = ["stainscript.stages.ingest_slide", f"stainscript.datasets.{row.layout}"]
         params = {
-            "row": row.cells,
+            "row": {name: cell for name, cell in row.cells.items() if name != "note"},
             "files": row.files,
             "options": {} if row.generated else self.config.datasets[w.dataset].options,
             "code": code_digest(modules),

@@ -8,6 +8,7 @@ from stainscript.artifacts.provenance import code_digest, folder_digest
 from stainscript.plan import paths
 from stainscript.plan.base import PlanBase
 from stainscript.plan.experiments import Experiment
+from stainscript.splits.hest_bench import is_task
 from stainscript.types import Fold
 
 
@@ -15,7 +16,20 @@ class ScoreJobs(PlanBase):
     """Jobs of ``rules/score.smk``: metrics, tables, the report; and the files that a run is asked for."""
 
     def tables(self) -> list[str]:
-        return [paths.table(name, suffix) for name in self.config.experiment_sets for suffix in ("tsv", "md", "tex")]
+        sets = self.config.experiment_sets
+        every = [paths.table(name, suffix) for name in sets for suffix in ("tsv", "md", "tex")]
+        names = ("hest_bench.tsv", "hest_bench.md", "hest_bench_tasks.tsv")
+        return every + [paths.hest_table(chosen, name) for chosen in sets if self._is_hest(chosen) for name in names]
+
+    def _is_hest(self, chosen: str) -> bool:
+        """Whether every dataset of the set is a task of HEST-Bench: it then gets that benchmark's table too."""
+        return all(is_task(e.dataset) for e in self.experiments.values() if chosen in e.sets)
+
+    def hest_table_params(self, w: Any) -> dict[str, Any]:
+        return {
+            "experiments": self._rows(w.chosen),
+            "code": code_digest(["stainscript.stages.tabulate_hest_bench"]),
+        }
 
     def metrics(self, *, chosen: str | None = None, kind: str = "slides") -> list[str]:
         """Metrics files of all experiments, or of those of one set."""
@@ -111,6 +125,9 @@ class ScoreJobs(PlanBase):
         protocol = self.protocol(e)
         switches = {
             "genes chosen on all slides, test slides included": self.config.panels[protocol.panel].scope == "dataset",
+            "genes of a given list, chosen elsewhere; HEST-Bench chose its own on all slides": bool(
+                self.config.panels[protocol.panel].genes_file
+            ),
             "HEG and HVG by the labels of all slides": protocol.subsets.scope == "dataset",
             "slides of one patient on both sides": any(self._shares_patients(e, fold) for fold in self.folds_of(e)),
         }

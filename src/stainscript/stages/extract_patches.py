@@ -2,76 +2,50 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet
 
-from stainscript.artifacts.stores import Rows, write_store
-from stainscript.errors import DataContractError
-from stainscript.patches.extract import check_spots, cut_patches
-from stainscript.slides.base import Slide
+from stainscript.artifacts.scratch import scratch_rows
+from stainscript.artifacts.stores import write_store
+from stainscript.patches.stream import stream_crops
 from stainscript.slides.open import open_slide
-from stainscript.types import SlideInfo, ViewSpec
+from stainscript.stages.slide_views import plan_views, read_record
 
 logger = logging.getLogger(__name__)
 
 
 def extract_patches(
-    *, info: str | Path, spots: str | Path, image: str | Path, view: dict[str, Any], out: str | Path
+    *, info: str | Path, spots: str | Path, image: str | Path, view: dict[str, Any], out: str | Path, workers: int = 1
 ) -> None:
-    """Cut the patches of the spots, in the order of ``spots``, and write them as a store of kind ``patches``.
+    """Cut the view of every spot, in the order of ``spots``, into a store of kind ``patches``, of a grid ``regions``.
 
-    info: ``SlideInfo`` as JSON, whose µm per pixel counts; spots: Parquet with ``spot_id``, ``x_px``, ``y_px``;
-    view: name, width_px, mpp, edge. Memory holds one shard of the store. Raises ``DataContractError`` for spots
-    off the slide, for an image of another size than ``info`` says, and under ``edge: error`` for patches that leave it.
+    info: ``SlideInfo`` as JSON, whose µm per pixel counts; spots: Parquet with ``spot_id``, ``x_px``, ``y_px``; view:
+    what ``ViewSpec`` takes; workers: threads that decode, of which the store does not depend. The slide is passed once,
+    in its own order; patches wait in a scratch file until they are written in the order of the spots, a shard of the
+    store at a time. Raises what ``plan_views`` raises.
     """
-    slide_info = SlideInfo(**json.loads(Path(info).read_text()))
-    wanted = ViewSpec(**view)
-    table = pyarrow.parquet.read_table(spots, columns=["spot_id", "x_px", "y_px"])
-    spot_id = np.array(table["spot_id"].to_pylist(), dtype=object)
-    xy_px = np.stack([table["x_px"].to_numpy(), table["y_px"].to_numpy()], axis=1).astype(np.float64)
-    with open_slide(image, mpp=slide_info.mpp) as slide:
-        _same_image(slide, slide_info, path=image)
-        given = {"view": wanted, "slide_mpp": slide_info.mpp, "path": spots}
-        shares = check_spots(slide, xy_px=xy_px, spot_id=spot_id, **given)
-
-        def read(start: int, stop: int) -> np.ndarray:
-            part = slice(start, stop)
-            return cut_patches(slide, xy_px=xy_px[part], spot_id=spot_id[part], **given)
-
-        shape = (len(spot_id), wanted.width_px, wanted.width_px, 3)
-        attrs = {
-            "dataset": slide_info.dataset,
-            "slide": slide_info.slide,
-            "view": wanted.name,
-            "width_px": wanted.width_px,
-            "mpp": wanted.mpp,
-            "slide_mpp": slide_info.mpp,
-            "edge": wanted.edge,
-            "outside_share": round(float(shares.mean()), 9) if len(shares) else 0.0,
-            "image_sha256": slide_info.image_sha256,
-        }
-        images = Rows(shape=shape, dtype=np.dtype(np.uint8), read=read)
-        write_store(out, "patches", {"images": images, "spot_id": spot_id}, attrs)
+    record, name = read_record(info), view["name"]
+    with contextlib.ExitStack() as stack:
+        slide = stack.enter_context(open_slide(image, mpp=record.mpp))
+        planned = plan_views(slide, record=record, spots=spots, views={name: view}, image=image)
+        crops = planned.crops[name]
+        cut = stack.enter_context(scratch_rows(out, shape=(len(crops), *crops.image_shape), dtype=np.dtype(np.uint8)))
+        with contextlib.closing(stream_crops(slide, crops=planned.crops, workers=workers)) as blocks:
+            for block in blocks:
+                cut.put(block.index, block.images)
+        extra = planned.extra_arrays(name)
+        kind, shape = "patches", cut.shape
+        if crops.view.grid > 1:
+            kind, shape = "regions", (*crops.valid.shape, *crops.image_shape)
+        write_store(out, kind, {"images": cut.rows(shape), **extra}, planned.attrs(name))
     logger.info(
         "cut %d patches of %s for view %s; %d reach beyond the slide",
-        len(spot_id),
-        slide_info.slide,
-        wanted.name,
-        int((shares > 0).sum()),
+        len(crops),
+        record.slide,
+        name,
+        int((planned.outside[name] > 0).sum()),
     )
-
-
-def _same_image(slide: Slide, info: SlideInfo, *, path: str | Path) -> None:
-    if (slide.width_px, slide.height_px) != (info.width_px, info.height_px):
-        raise DataContractError(
-            path,
-            "size",
-            expected=f"{info.width_px} × {info.height_px} px, as when slide {info.slide} was ingested",
-            found=f"{slide.width_px} × {slide.height_px} px",
-            remedy="the image was exchanged since; ingest the slide again",
-        )

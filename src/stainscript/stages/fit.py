@@ -18,6 +18,7 @@ from stainscript import methods
 from stainscript.artifacts.files import complete_file, file_sha256, write_json
 from stainscript.artifacts.provenance import digest_of
 from stainscript.artifacts.provenance import run_record as run_record_of
+from stainscript.artifacts.schemas import FEATURES
 from stainscript.artifacts.stores import open_store
 from stainscript.batches.batch import SpotBatch
 from stainscript.batches.dataset import carve_validation, load_slides
@@ -99,7 +100,7 @@ def content_digest(inputs: Mapping[str, Any], *, views: Sequence[str]) -> str:
     """Digest of what the fit reads: panel, counts and spots by their bytes, the views' features by their manifests."""
     found: dict[str, Any] = {"panel": file_sha256(inputs["panel"])}
     for name, files in inputs["slides"].items():
-        stores = {view: [open_store(folder, "features").digest for folder in files["features"][view]] for view in views}
+        stores = {view: [open_store(folder, *FEATURES).digest for folder in files["features"][view]] for view in views}
         plain = [file_sha256(files[role]) for role in ("info", "spots", "expression")]
         found[name] = {"files": plain, "features": stores}
     return digest_of(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from scipy import sparse
 from stainscript.artifacts.files import complete_file, file_sha256, write_json, write_parquet
 from stainscript.artifacts.schemas import EXPRESSION_OBSM, EXPRESSION_UNS, SPOT_COLUMNS
 from stainscript.datasets import base
+from stainscript.datasets.hest_files import PatchFile
 from stainscript.datasets.scale import settle_mpp
 from stainscript.errors import DataContractError
+from stainscript.patches.prepared import READER, extent_px, mosaic
 from stainscript.slides.open import open_slide
 from stainscript.types import SlideInfo
 
@@ -55,50 +58,91 @@ def ingest_slide(
             found=expression,
             remedy="the sheet's columns layout and has_expression decide; run again from the sheet",
         )
-    image = base.require(files, ["image"], slide=row["slide"])["image"]
-    with open_slide(image) as slide:
-        slide.verify()
-        mpp, source = settle_mpp(
-            sheet=row.get("mpp", ""), metadata=slide.mpp, grid=raw.grid_mpp, image=image, slide=row["slide"]
-        )
-        size, reader = (slide.width_px, slide.height_px), slide.reader
-        _check_inside(raw.spots, size=size, path=files.get("positions", files.get("selection", image)), image=image)
-        picture = slide.thumbnail(long_side_px=THUMBNAIL_PX)
+    role = "patches" if "patches" in files and "image" not in files else "image"
+    image = base.require(files, [role], slide=row["slide"])[role]
+    seen = _seen_in_patches(image) if role == "patches" else _seen_on_slide(image)
+    mpp, source = settle_mpp(
+        sheet=row.get("mpp", ""),
+        metadata=seen.mpp,
+        grid=raw.grid_mpp,
+        stated=raw.stated_mpp,
+        stated_in=raw.stated_in,
+        image_scale=raw.image_scale,
+        image=image,
+        slide=row["slide"],
+    )
+    _check_inside(
+        raw.spots,
+        size=seen.size,
+        path=next((files[r] for r in ("positions", "selection", "counts") if r in files), image),
+        image=image,
+    )
     record = SlideInfo(
         dataset=dataset,
         slide=row["slide"],
         patient=row["patient"],
-        width_px=size[0],
-        height_px=size[1],
+        width_px=seen.size[0],
+        height_px=seen.size[1],
         mpp=mpp,
         mpp_source=source,
-        reader=reader,
+        reader=seen.reader,
         image=image.name,
         image_sha256=file_sha256(image),
-        platform=row.get("platform") or raw.platform,
+        platform=_platform(row, raw),
         spot_diameter_um=raw.spot_diameter_um,
         has_expression=raw.adata is not None,
     )
     table = spot_table(raw.spots, mpp=mpp)
     if raw.adata is not None:
-        adata = expression_of(raw.adata, table, record)
+        adata = expression_of(raw.adata, table, record, labels=raw.labels)
         check_expression(adata, path=expression)
         with complete_file(expression) as path:
             adata.write_h5ad(path, compression="gzip")
     write_parquet(spots, table)
     with complete_file(thumbnail) as path:
-        Image.fromarray(picture).save(path, format="JPEG", quality=THUMBNAIL_QUALITY)
+        Image.fromarray(seen.picture).save(path, format="JPEG", quality=THUMBNAIL_QUALITY)
     write_json(info, dataclasses.asdict(record))
     logger.info(
         "%s: %d spots, %s genes, %d × %d px at %.4g µm per pixel (%s), read by %s",
         record.slide,
         len(table),
         "no" if raw.adata is None else raw.adata.n_vars,
-        *size,
+        *seen.size,
         mpp,
         source,
-        reader,
+        seen.reader,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What the pixels' file shows: its reader, size (width, height), µm per pixel if stated, and a thumbnail."""
+
+    reader: str
+    size: tuple[int, int]
+    mpp: float | None
+    picture: np.ndarray
+
+
+def _seen_on_slide(image: Path) -> _Seen:
+    with open_slide(image) as slide:
+        slide.verify()
+        size, picture = (slide.width_px, slide.height_px), slide.thumbnail(long_side_px=THUMBNAIL_PX)
+        return _Seen(reader=slide.reader, size=size, mpp=slide.mpp, picture=picture)
+
+
+def _seen_in_patches(image: Path) -> _Seen:
+    with PatchFile(image) as file:
+        picture = mosaic(file, long_side_px=THUMBNAIL_PX)
+        return _Seen(reader=READER, size=extent_px(file), mpp=None, picture=picture)
+
+
+def _platform(row: Mapping[str, str], raw: base.RawSlide) -> str:
+    """The sheet's word for the platform, or the layout's; and what the layout adds of a coarser image."""
+    stated = row.get("platform", "")
+    if stated and raw.image_scale != 1:
+        return f"{stated}, image {1 / raw.image_scale:.3g} times coarser than full resolution"
+    return stated or raw.platform
 
 
 def spot_table(spots: pd.DataFrame, *, mpp: float) -> pd.DataFrame:
@@ -107,9 +151,13 @@ def spot_table(spots: pd.DataFrame, *, mpp: float) -> pd.DataFrame:
     return table.sort_values(["grid_row", "grid_col"], kind="stable").reset_index(drop=True)[list(SPOT_COLUMNS)]
 
 
-def expression_of(adata: anndata.AnnData, table: pd.DataFrame, record: SlideInfo) -> anndata.AnnData:
-    """The counts in the order of ``table``, with coordinates and provenance."""
+def expression_of(
+    adata: anndata.AnnData, table: pd.DataFrame, record: SlideInfo, *, labels: pd.Series | None = None
+) -> anndata.AnnData:
+    """The counts in the order of ``table``, with coordinates, provenance and, where given, ``obs["label"]``."""
     adata = adata[table["spot_id"].to_numpy()].copy()
+    if labels is not None:
+        adata.obs["label"] = pd.Categorical(labels.loc[table["spot_id"]].to_numpy(dtype=str))
     adata.obsm["xy_um"] = table[["x_um", "y_um"]].to_numpy(np.float64)
     adata.obsm["xy_px"] = table[["x_px", "y_px"]].to_numpy(np.float64)
     adata.obsm["grid"] = table[["grid_row", "grid_col"]].to_numpy(np.int64)

@@ -1,0 +1,114 @@
+"""The run to come in a few lines: jobs by rule from a dry run, hours and disk from the estimate."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stainscript.doctor.cost import CPU_TERAFLOPS, GPU_TERAFLOPS, Cost
+from stainscript.doctor.findings import Finding, from_error
+from stainscript.errors import DataContractError, StainscriptError
+from stainscript.plan import paths
+
+GIGABYTE = 1e9
+
+
+def findings(raw: Mapping[str, Any], *, cost: Cost, snakefile: Path) -> list[Finding]:
+    """Jobs, patches, hours and disk of a run with the config ``raw``."""
+    found = []
+    try:
+        counts = job_counts(raw, snakefile=snakefile)
+        total = counts.pop("total", 0)
+        listed = ", ".join(f"{count} {rule}" for rule, count in sorted(counts.items(), key=lambda item: -item[1]))
+        found.append(Finding(level="ok", subject="jobs", found=f"{total} to run" + (f": {listed}" if listed else "")))
+        found.append(fits(counts.get("fit", 0)))
+    except StainscriptError as error:
+        found.append(from_error(error, subject="jobs"))
+    return [*found, _patches(cost), _encoding(cost), _disk(cost)]
+
+
+def job_counts(raw: Mapping[str, Any], *, snakefile: Path) -> dict[str, int]:
+    """Jobs by rule, and ``total``, that Snakemake would run now with this config; empty when there is nothing to do.
+
+    Raises ``DataContractError`` with Snakemake's last line where the dry run fails.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump(json.loads(json.dumps(raw)), file)
+        file.flush()
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--configfile", file.name]
+        done = subprocess.run([*command, "--dry-run", "--quiet", "rules"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise DataContractError(
+            snakefile,
+            "dry run",
+            expected="a plan of the jobs",
+            found=lines[-1].strip() if lines else f"exit status {done.returncode}",
+            remedy="see snakemake --dry-run",
+        )
+    return parse_counts(done.stdout + done.stderr)
+
+
+def parse_counts(text: str) -> dict[str, int]:
+    """The first table ``Job stats:`` of a dry run, which prints it twice: rule → jobs, with ``total``."""
+    _, _, table = text.partition("Job stats:\n")
+    cells = [line.split() for line in table.partition("\n\n")[0].splitlines()]
+    return {line[0]: int(line[1]) for line in cells if len(line) == 2 and line[1].isdigit()}
+
+
+def fits(waiting: int) -> Finding:
+    """Hours of the fits, from those that have run here: nothing else tells what a method takes."""
+    seconds = [
+        json.loads(line)["s"]
+        for path in sorted(Path(paths.path("benchmarks", "fit")).glob("*.jsonl"))
+        for line in path.read_text().splitlines()[-1:]
+    ]
+    if not waiting:
+        return Finding(level="ok", subject="fits", found="none to run")
+    if not seconds:
+        return Finding(level="ok", subject="fits", found=f"{waiting} to run; their time is known once one has run here")
+    hours = waiting * statistics.median(seconds) / 3600
+    found = f"{waiting} to run, about {hours:.2g} hours one after another, at the median of the {len(seconds)} run here"
+    return Finding(level="ok", subject="fits", found=found)
+
+
+def _patches(cost: Cost) -> Finding:
+    basis = "counted" if cost.ingested == cost.slides else "at most: full capture areas are assumed"
+    basis += f"; {cost.ingested} of {cost.slides} slides are ingested"
+    found = f"{cost.patches:,} to encode of {cost.patches_in_all:,} ({basis})"
+    return Finding(level="ok", subject="patches", found=found)
+
+
+def _encoding(cost: Cost) -> Finding:
+    if not cost.gigaflops:
+        return Finding(level="ok", subject="encoding", found="0 GPU-hours: no encoder in use is a network")
+    each = ", ".join(
+        f"{name} {number:.3g}{' assumed' if name in cost.assumed else ''}" for name, number in cost.gigaflops.items()
+    )
+    half, full = GPU_TERAFLOPS["bfloat16"], GPU_TERAFLOPS["float32"]
+    found = (
+        f"about {cost.gpu_hours:.2g} GPU-hours, or {cost.cpu_hours:.2g} hours of one CPU core, assuming "
+        f"{half:g}·10¹² operations a second on a GPU in half precision, {full:g} in float32, {CPU_TERAFLOPS:g} on a core; "
+        f"10⁹ operations a patch: {each}"
+    )
+    return Finding(level="ok", subject="encoding", found=found)
+
+
+def _disk(cost: Cost) -> Finding:
+    parts = [f"{cost.feature_bytes / GIGABYTE:.2g} GB of features"]
+    if cost.patch_bytes:
+        parts.append(f"{cost.patch_bytes / GIGABYTE:.2g} GB of patches (keep_patches) before compression")
+    if cost.weight_bytes:
+        parts.append(f"{cost.weight_bytes / GIGABYTE:.2g} GB of weights from the hub")
+    left_out = (
+        "not counted: expression, thumbnails, predictions, checkpoints and logs, and raw files drawn or downloaded"
+    )
+    return Finding(level="ok", subject="disk", found=f"about {', '.join(parts)}; {left_out}")
