@@ -12,7 +12,7 @@ import pytest
 LAYERS = [
     {"types", "errors", "seeds"},
     {"config", "artifacts", "devices"},
-    {"slides", "datasets"},
+    {"slides", "datasets", "downloads"},
     {"patches", "genes"},
     {"encoders"},
     {"splits", "batches"},
@@ -27,7 +27,7 @@ LAYERS = [
 ]
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
 # Two packages of one layer do not import each other, but for these, which the design draws in one arrow.
-SIDEWAYS = {("errors", "types"), ("datasets", "slides"), ("artifacts", "config")}
+SIDEWAYS = {("errors", "types"), ("datasets", "slides"), ("downloads", "datasets"), ("artifacts", "config")}
 NETWORK_BANS = {"pathlib", "zarr", "anndata", "pandas", "h5py", "safetensors"}
 
 

@@ -21,7 +21,9 @@ from stainscript.doctor.findings import as_text, missing_in
 configfile: "config.yaml" if Path("config.yaml").exists() else str(REPOSITORY / "config.yaml")
 
 
-logging.getLogger("stainscript").addHandler(logging.NullHandler())  # what is logged is among the findings
+logging.getLogger("stainscript").addHandler(
+    logging.NullHandler()
+)  # what is logged is among the findings
 chapters = examine(config, repository=REPOSITORY)
 sys.stdout.write(as_text(chapters))
 sys.stdout.flush()

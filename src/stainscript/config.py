@@ -209,6 +209,14 @@ class Grid(Strict):
     unmeasured: bool = Field(False, description="also predict the datasets' slides that have no expression")
 
 
+class FeatureGrid(Strict):
+    """Features to make with or without experiments: every view of every slide of the datasets by every encoder."""
+
+    datasets: tuple[Name, ...]
+    views: tuple[Name, ...]
+    encoders: tuple[Name, ...]
+
+
 class ExperimentSet(Strict):
     """One file of ``workflow/experiments/``: what one table holds."""
 
@@ -243,7 +251,8 @@ class Quality(Strict):
 class Config(Strict):
     """The whole config: ``config.yaml`` with the protocols and experiment sets it names."""
 
-    experiments: tuple[Name, ...] = Field(min_length=1)
+    experiments: tuple[Name, ...] = ()
+    features: tuple[FeatureGrid, ...] = Field((), description="features to make besides what experiments need")
     datasets: dict[Name, Dataset]
     views: dict[Name, View]
     encoders: dict[Name, Encoder]
@@ -260,8 +269,14 @@ class Config(Strict):
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Config:
+        if not (self.experiments or self.features or self.download):
+            raise ValueError("nothing to do: name experiments, features or download")
         for name in self.download:
             _known("config.yaml", "download", name, self.datasets)
+        for number, wanted in enumerate(self.features):
+            for noun in ("datasets", "views", "encoders"):
+                for value in getattr(wanted, noun):
+                    _known("config.yaml", f"features.{number}.{noun}", value, getattr(self, noun))
         for name, protocol in self.protocols.items():
             path = f"workflow/protocols/{name}.yaml"
             for noun, value in (("panel", protocol.panel), ("split", protocol.split)):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -63,3 +65,49 @@ def test_to_keeps_ids_on_the_host():
     assert isinstance(moved.features["patch"], torch.Tensor)
     assert isinstance(moved.spot_id, np.ndarray)
     assert [index.tolist() for index in moved.spots_of_slides] == [[0, 1, 2]]
+
+
+def with_grid(slide: str, spots: int, *, start: int = 0) -> SpotBatch:
+    """Spots with 3 neighbours of 2 features each: spot n, neighbour k, feature d hold 100 n + 10 k + d. Neighbour k of
+    spot n counts unless k is the rest of n by 3."""
+    n, k, d = np.arange(start, start + spots), np.arange(3), np.arange(2)
+    values = 100 * n[:, None, None] + 10 * k[None, :, None] + d
+    plain = coded(slide, spots, start=start)
+    return replace(
+        plain,
+        features=plain.features | {"region": values.astype(np.float32)},
+        masks={"region": k != n[:, None] % 3},
+    )
+
+
+def test_take_keeps_neighbours_and_mask_with_their_spot():
+    taken = with_grid("a", 5).take(np.array([4, 0]))
+    assert taken.features["region"][:, :, 1].tolist() == [[401, 411, 421], [1, 11, 21]]
+    assert taken.masks["region"].tolist() == [[True, False, True], [False, True, True]]
+    assert "patch" not in taken.masks
+
+
+def test_an_index_of_several_spots_puts_their_axis_before_the_neighbours():
+    taken = with_grid("a", 5).take(np.array([[2, 1], [0, 0]]))
+    assert (taken.features["region"].shape, taken.masks["region"].shape) == ((2, 2, 3, 2), (2, 2, 3))
+    assert taken.masks["region"][0].tolist() == [[True, True, False], [True, False, True]]
+
+
+def test_a_mask_stays_boolean_on_a_device_and_is_taken_there():
+    moved = with_grid("a", 4).to("cpu")
+    assert moved.masks["region"].dtype == torch.bool
+    taken = moved.take(torch.tensor([3, 1]))
+    assert taken.masks["region"].tolist() == [[False, True, True], [True, False, True]]
+    assert taken.features["region"][:, 2, 0].tolist() == [320, 120]
+
+
+def test_join_stacks_masks_in_the_order_of_the_batches():
+    joined = join([with_grid("a", 1, start=2), with_grid("b", 2)])
+    assert joined.masks["region"].tolist() == [[True, True, False], [False, True, True], [True, False, True]]
+    assert joined.features["region"][:, 0, 0].tolist() == [200, 0, 100]
+
+
+def test_join_refuses_a_mask_that_only_some_batches_have():
+    bare = replace(with_grid("b", 2), masks={})
+    with pytest.raises(ValueError, match=r"batches of different views: \['region'\] and \[\] \(masks\)"):
+        join([with_grid("a", 2), bare])

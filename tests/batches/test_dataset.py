@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stainscript.artifacts.files import write_parquet
-from stainscript.artifacts.stores import open_store
+from stainscript.artifacts.stores import open_store, write_store
 from stainscript.batches.batch import SpotBatch
 from stainscript.batches.dataset import carve_validation, load_slides
 from stainscript.errors import DataContractError
@@ -98,6 +98,73 @@ def test_spots_file_without_a_column_raises(cohort):
     write_parquet(path, pd.read_parquet(path).drop(columns="x_um"))
     with pytest.raises(DataContractError, match="found no x_um"):
         load(cohort, "a")
+
+
+def write_grid(cohort, encoder, features, mask):
+    """Features (24, K, D) of slide a and their mask, as the encode stage leaves those of a grid view."""
+    attrs = {"dataset": "toy", "slide": "a", "view": "region", "encoder": encoder}
+    attrs |= {"weights_sha256": None, "transform": "none", "precision": "float32"}
+    spot_id = load(cohort, "a", features={}).spot_id
+    arrays = {"features": features.astype(np.float32), "mask": mask, "spot_id": spot_id}
+    folder = cohort.folder / f"a.{encoder}"
+    write_store(folder, "region_features", arrays, attrs)
+    return str(folder)
+
+
+@pytest.fixture
+def grid(cohort):
+    """Spot n, neighbour k of 9, feature d: 100 n + 10 k + d; neighbour 0 of the first spot lies beyond the slide."""
+    n, k, d = np.ogrid[:24, :9, :2]
+    mask = np.ones((24, 9), dtype=bool)
+    mask[0, 0] = False
+    return 100 * n + 10 * k + d, mask
+
+
+def test_a_view_of_neighbours_keeps_their_axis_and_brings_its_mask(cohort, grid):
+    values, mask = grid
+    folders = {"patch": cohort.files("a")["features"]["patch"], "region": [write_grid(cohort, "grid", *grid)]}
+    batch = load(cohort, "a", features=folders)
+    assert (batch.features["patch"].shape, batch.features["region"].shape) == ((24, 5), (24, 9, 2))
+    np.testing.assert_array_equal(batch.features["region"], values)
+    assert list(batch.masks) == ["region"]  # every spot of a plain view counts
+    np.testing.assert_array_equal(batch.masks["region"], mask)
+    train, val = carve_validation(batch, fraction=0.25, seed=0)
+    for part in (train, val):  # the mask of spot n follows spot n
+        first = (part.features["region"][:, 0, 0] == 0).tolist()
+        assert (~part.masks["region"][:, 0]).tolist() == first
+    assert int((~train.masks["region"]).sum() + (~val.masks["region"]).sum()) == 1
+
+
+def test_two_encoders_of_a_grid_are_concatenated_neighbour_by_neighbour(cohort, grid):
+    values, mask = grid
+    folders = [write_grid(cohort, "one", values, mask), write_grid(cohort, "two", values[..., :1] + 0.5, mask)]
+    batch = load(cohort, "a", features={"region": folders})
+    assert batch.features["region"][3, 4].tolist() == [340, 341, 340.5]
+    np.testing.assert_array_equal(batch.masks["region"], mask)
+
+
+def test_encoders_whose_masks_differ_are_refused(cohort, grid):
+    values, mask = grid
+    other = mask.copy()
+    other[5, 2] = False
+    folders = [write_grid(cohort, "one", values, mask), write_grid(cohort, "two", values, other)]
+    with pytest.raises(DataContractError, match=r"a\.two: mask: expected that of .*a\.one; found another"):
+        load(cohort, "a", features={"region": folders})
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_grid_and_a_plain_view_are_no_one_view(cohort, grid, turned):
+    folders = [write_grid(cohort, "one", *grid), cohort.files("a")["features"]["patch"][0]]
+    with pytest.raises(DataContractError, match=r"mask: expected that of"):
+        load(cohort, "a", features={"region": folders[::-1] if turned else folders})
+
+
+def test_a_neighbours_feature_that_is_not_finite_names_the_spot(cohort, grid):
+    values = grid[0].astype(float)
+    values[7, 3, 1] = np.inf
+    folder = write_grid(cohort, "one", values, grid[1])
+    with pytest.raises(DataContractError, match=r"a\.one: features: .*inf at spot '1x1', feature 1 \(1 such"):
+        load(cohort, "a", features={"region": [folder]})
 
 
 def write_more_answers(cohort, path):

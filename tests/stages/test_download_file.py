@@ -12,7 +12,7 @@ import zipfile
 
 import pytest
 
-from stainscript.datasets.sources import Source
+from stainscript.downloads.sources import Source
 from stainscript.errors import DataContractError
 from stainscript.stages import download_file as module
 from stainscript.stages.download_file import download_file

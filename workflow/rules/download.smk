@@ -21,7 +21,7 @@ rule download_file:
     benchmark:
         "results/benchmarks/download_file/{dataset}/{file}.jsonl"
     wildcard_constraints:
-        dataset="|".join(map(re.escape, plan.config.download)) or "$none",
+        dataset=one_of(plan.config.download),
         file=".+",
     retries: 0  # the download itself waits and resumes
     conda:

@@ -85,7 +85,7 @@ rule encode_slide:
     benchmark:
         "results/benchmarks/encode_slide/{dataset}.{view}.{encoder}.{slide}.jsonl"
     wildcard_constraints:
-        view="|".join(plan.cut_alone()) or "$none",
+        view=one_of(plan.cut_alone()),
     conda:
         "../../envs/encode.yaml"
     threads: plan.encode_threads

@@ -37,7 +37,7 @@ rule predict:
     benchmark:
         "results/benchmarks/predict/{experiment}.fold{fold}.seed{seed}.{slide}.jsonl"
     wildcard_constraints:
-        experiment="|".join(map(re.escape, plan.honest)) or "$none",
+        experiment=one_of(plan.honest),
     conda:
         "../../envs/train.yaml"
     threads: plan.config.hardware.threads
@@ -62,4 +62,4 @@ use rule predict as predict_control with:
     benchmark:
         "results/benchmarks/predict_control/{experiment}.fold{fold}.seed{seed}.{slide}.jsonl"
     wildcard_constraints:
-        experiment="|".join(map(re.escape, plan.controls)) or "$none",
+        experiment=one_of(plan.controls),

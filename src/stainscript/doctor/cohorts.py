@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,8 @@ class Survey:
 
     rows: dict[str, Row] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    error: StainscriptError | None = None  # what a run would end with
+    rootless: bool = False  # nobody said where its files are
 
 
 def survey(config: Config, name: str, *, repository: Path) -> Survey:
@@ -26,16 +29,41 @@ def survey(config: Config, name: str, *, repository: Path) -> Survey:
     try:
         listed = _listed(dataset, locate(dataset.sheet, repository))
     except StainscriptError as error:
-        return Survey(findings=[from_error(error, subject=name)])
+        return Survey(findings=[from_error(error, subject=name)], error=error)
+    refused = None
     try:
         rows = read_cohorts(config, datasets=[name], repository=repository)[name]
         findings = [_summary(name, dataset, rows, total=len(listed))]
     except StainscriptError as error:
-        rows, findings = {}, [_refused(error, name, listed, repository)]
+        rows, findings, refused = {}, [from_error(error, subject=name)], error
     findings += _options(name, dataset, rows)
     findings += _excluded(name, dataset)
     findings += _left_out(name, dataset, [cells for cells in listed if cells["slide"] not in rows], any_here=bool(rows))
-    return Survey(rows=rows, findings=findings)
+    rootless = dataset.generator is None and dataset.root is None
+    return Survey(rows=rows, findings=findings, error=refused, rootless=rootless)
+
+
+def findings(surveys: Mapping[str, Survey], *, fetched: Collection[str]) -> list[Finding]:
+    """All datasets' findings, those without a root in one. fetched: datasets that ``snakemake download`` knows."""
+    found = [finding for survey in surveys.values() if not survey.rootless for finding in survey.findings]
+    rootless = [name for name, survey in surveys.items() if survey.rootless]
+    if not rootless:
+        return found
+    remedy = (
+        f"set datasets.{rootless[0]}.root in config.yaml, or pass --config 'datasets={{{rootless[0]}: {{root: DIR}}}}'"
+    )
+    if rootless[0] in fetched:
+        fetch = f"snakemake download --config 'download=[{rootless[0]}]' 'datasets={{{rootless[0]}: {{root: DIR}}}}'"
+        remedy += f"; to fetch the files: {fetch}"
+    remedy += "; likewise for the others" if len(rootless) > 1 else ""
+    text = "no root: nobody said in which folder the raw files are"
+    return [*found, Finding(level="missing", subject=", ".join(rootless), found=text, remedy=remedy)]
+
+
+def fetched(config: Config, names: Iterable[str], *, repository: Path) -> set[str]:
+    """Those datasets of which a download sheet says where the files come from."""
+    sheets = repository / "workflow" / "sheets" / "downloads"
+    return {name for name in names if (sheets / f"{Path(config.datasets[name].sheet).stem}.tsv").is_file()}
 
 
 def _listed(dataset: Dataset, sheet: Path) -> list[dict[str, str]]:
@@ -51,18 +79,6 @@ def _summary(name: str, dataset: Dataset, rows: dict[str, Row], *, total: int) -
     else:
         found = f"{len(rows)} of {total} slides are used and have all their files ({measured} with expression)"
     return Finding(level="ok", subject=name, found=found)
-
-
-def _refused(error: StainscriptError, name: str, listed: list[dict[str, str]], repository: Path) -> Finding:
-    """The error that a run would end with; where the root is at fault, with the way to fetch the files."""
-    finding = from_error(error, subject=name)
-    layouts = sorted({cells["layout"] for cells in listed})
-    sources = [repository / "workflow" / "sheets" / "downloads" / f"{layout}.tsv" for layout in layouts]
-    if "root" not in finding.remedy or not any(path.is_file() for path in sources):
-        return finding
-    fetch = f"snakemake download --config 'download=[{name}]' 'datasets={{{name}: {{root: DIR}}}}'"
-    remedy = f"{finding.remedy}; to fetch the files: {fetch}"
-    return Finding(level="missing", subject=name, found=finding.found, remedy=remedy)
 
 
 def _options(name: str, dataset: Dataset, rows: dict[str, Row]) -> list[Finding]:

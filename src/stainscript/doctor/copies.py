@@ -29,7 +29,7 @@ def copies(cohorts: Mapping[str, Mapping[str, Row]]) -> list[Finding]:
         looked_at += len(files)
         for alike in _parted(_parted([files], key=_size), key=_ends):
             findings += [_finding(same, found) for same in _same_content(alike)]
-    if findings:
+    if findings or not cohorts:
         return findings
     drawn = sum(row.generated for rows in cohorts.values() for row in rows.values())
     found = f"none among {looked_at} images, patch files and counts" + (f"; {drawn} slides are drawn" if drawn else "")

@@ -32,6 +32,16 @@ AREA_UM = 6500.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Network:
+    """What one encoder's forward pass takes, in 10⁹ operations a patch, and the rate assumed on a GPU."""
+
+    name: str
+    gigaflops: float
+    teraflops: float
+    assumed: bool  # no card states the operations
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cost:
     """An estimate of the encoding that is left: what has features already costs nothing."""
 
@@ -44,8 +54,7 @@ class Cost:
     feature_bytes: float
     patch_bytes: float
     weight_bytes: float
-    gigaflops: dict[str, float]  # operations a patch, by encoder; of networks alone
-    assumed: tuple[str, ...]  # encoders without a card
+    networks: tuple[Network, ...]  # encoders in use that a GPU speeds up
 
     @property
     def bytes(self) -> float:
@@ -71,20 +80,19 @@ def estimate(plan: Plan, *, scales: Mapping[str, list[Scale]]) -> Cost:
     cut = {(dataset, view, slide) for dataset, view, _, slide in jobs} if config.keep_patches else set()
     cut = {where for where in cut if not Path(paths.patches(*where)).is_dir()}
     names = sorted({encoder for _, _, encoder, _ in jobs})
-    networks = {name: gigaflops(config, name) for name in names if encoders.needs_gpu(config.encoders[name].kind)}
-    work = {name: sum(count(d, v, s) for d, v, e, s in left if e == name) * networks[name] / 1e3 for name in networks}
+    networks = [_network(config, name) for name in names if encoders.needs_gpu(config.encoders[name].kind)]
+    work = [sum(count(d, v, s) for d, v, e, s in left if e == n.name) * n.gigaflops / 1e3 for n in networks]
     return Cost(
         patches=sum(count(dataset, view, slide) for dataset, view, _, slide in left),
         patches_in_all=sum(count(dataset, view, slide) for dataset, view, _, slide in jobs),
         slides=len(used),
         ingested=sum(number is not None for number in known.values()),
-        gpu_hours=sum(work[name] / GPU_TERAFLOPS[config.encoders[name].precision] for name in work) / 3600,
-        cpu_hours=sum(work.values()) / CPU_TERAFLOPS / 3600,
+        gpu_hours=sum(part / n.teraflops for part, n in zip(work, networks, strict=True)) / 3600,
+        cpu_hours=sum(work) / CPU_TERAFLOPS / 3600,
         feature_bytes=float(sum(count(d, v, s) * _feature_bytes(config, e) for d, v, e, s in left)),
         patch_bytes=float(sum(count(d, v, s) * 3 * config.views[v].width_px ** 2 for d, v, s in cut)),
         weight_bytes=4.0 * sum(card.parameters for card in to_fetch(config, names)),
-        gigaflops=networks,
-        assumed=tuple(name for name in networks if card_of(config.encoders[name].kind) is None),
+        networks=tuple(networks),
     )
 
 
@@ -104,10 +112,12 @@ def assumed_spots(config: Config, row: Row, scale: Scale | None) -> int:
     return VISIUM_SPOTS if pitch_um == VISIUM_PITCH_UM else int(AREA_UM / pitch_um) ** 2
 
 
-def gigaflops(config: Config, encoder: str) -> float:
-    """10⁹ operations a patch: the card's, or an assumption for models of timm."""
-    card = card_of(config.encoders[encoder].kind)
-    return GIGAFLOPS if card is None else card.gflops
+def _network(config: Config, name: str) -> Network:
+    entry = config.encoders[name]
+    card = card_of(entry.kind)
+    operations = GIGAFLOPS if card is None else card.gflops
+    rate = GPU_TERAFLOPS[entry.precision]
+    return Network(name=name, gigaflops=operations, teraflops=rate, assumed=card is None)
 
 
 def _feature_bytes(config: Config, encoder: str) -> int:

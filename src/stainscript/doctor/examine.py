@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from stainscript import encoders
 from stainscript.config import Config, load
 from stainscript.doctor import cohorts, copies, cost, jobs, machine, patients, scales, weights
 from stainscript.doctor.findings import Chapters, Finding, few, from_error, missing_in
@@ -18,7 +19,9 @@ from stainscript.plan.jobs import Plan
 
 
 def examine(raw: Mapping[str, Any], *, repository: str | Path) -> Chapters:
-    """Check what the config's experiments need, before any job. raw: the merged config. Nothing is written.
+    """Check what the config's experiments need, before any job. raw: the merged config.
+
+    No job is started; Snakemake's dry run, which counts them, leaves its folder .snakemake.
 
     Raises nothing of this package's: what a run would end with becomes a finding, beside everything else.
     """
@@ -32,18 +35,19 @@ def examine(raw: Mapping[str, Any], *, repository: str | Path) -> Chapters:
     datasets = sorted({name for grid in grids for name in grid.datasets})
     pairs = {(name, config.protocols[p].split) for grid in grids for name in grid.datasets for p in grid.protocols}
     surveys = {name: cohorts.survey(config, name, repository=repository) for name in datasets}
-    rows = {name: found.rows for name, found in surveys.items()}
+    rows = {name: found.rows for name, found in surveys.items() if found.rows}
     looked = {name: scales.look(found) for name, found in rows.items()}
     chapters: Chapters = [
-        ("Datasets", [finding for name in datasets for finding in surveys[name].findings]),
-        ("Scale", [finding for name in datasets for finding in scales.findings(name, looked[name])]),
-        ("Spots on tissue", [finding for name in datasets for finding in scales.quality(name, config, rows[name])]),
+        ("Datasets", cohorts.findings(surveys, fetched=cohorts.fetched(config, datasets, repository=repository))),
+        ("Scale", [finding for name in rows for finding in scales.findings(name, looked[name])]),
+        ("Spots on tissue", [finding for name in rows for finding in scales.quality(name, config, rows[name])]),
         ("Duplicate slides", copies.copies(rows)),
         ("Patients", [*patients.splits(config, rows, pairs), *patients.between(rows)]),
         ("Encoders", weights.weights(config, _encoders(config), repository=repository)),
     ]
     chapters = [(title, findings) for title, findings in chapters if findings]
-    return [*chapters, *_run(raw, config, repository, chapters, looked)]
+    known = {str(found.error) for found in surveys.values()} | {text.found for text in missing_in(chapters)}
+    return [*chapters, *_run(raw, config, repository, known, looked)]
 
 
 def _encoders(config: Config) -> list[str]:
@@ -55,15 +59,24 @@ def _encoders(config: Config) -> list[str]:
         return sorted({part for grid in grids for joined in grid.encoders for part in joined.split("+")})
 
 
+def _wants_gpu(config: Config) -> bool:
+    """Whether an encoder in use is a network, or a method trains one."""
+    try:
+        trains = any(e.needs.gpu for e in expand(config).values())
+    except StainscriptError:
+        trains = False
+    return trains or any(encoders.needs_gpu(config.encoders[name].kind) for name in _encoders(config))
+
+
 def _run(
     raw: Mapping[str, Any],
     config: Config,
     repository: Path,
-    chapters: Chapters,
+    known: Collection[str],
     looked: Mapping[str, list[scales.Scale]],
 ) -> Chapters:
-    """What the run will be; where the plan cannot be made, why, and the machine alone."""
-    known = missing_in(chapters)
+    """What the run will be; where the plan cannot be made, why (unless that is ``known``), and the machine alone."""
+    wanted = _wants_gpu(config)
     absent = _without_weights(config, repository)
     raw = _as_if_there(raw, absent)
     options = {"accelerator": config.hardware.accelerator, "devices": config.hardware.devices}
@@ -71,12 +84,11 @@ def _run(
         plan = Plan(copy.deepcopy(dict(raw)), repository=repository)
     except StainscriptError as error:
         stopped = from_error(error, subject="plan")
-        if any(stopped.found == finding.found for finding in known):
+        if {str(error), stopped.found} & set(known):
             found = "not known until what is missing above is here"
             stopped = Finding(level="note", subject="jobs, GPU-hours and disk", found=found)
-        here = [*machine.disk(paths.RESULTS, needed_bytes=0), *machine.gpus(wanted=False, **options)]
+        here = [*machine.disk(paths.RESULTS, needed_bytes=0), *machine.gpus(wanted=wanted, **options)]
         return [("Machine", here), ("Run", [stopped])]
-    wanted = any(e.needs.gpu for e in plan.experiments.values()) or plan.encodes_on_gpu()
     estimate = cost.estimate(plan, scales=looked)
     run = jobs.findings(raw, cost=estimate, snakefile=repository / "Snakefile")
     if absent:

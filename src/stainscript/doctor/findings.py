@@ -40,6 +40,14 @@ def few(names: Sequence[str], *, shown: int = SHOWN) -> str:
     return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
+def size(n_bytes: float) -> str:
+    """Bytes as a person reads them: ``3.1 GB``, decimal units."""
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= scale:
+            return f"{n_bytes / scale:.3g} {unit}"
+    return f"{n_bytes / 1e3:.0f} kB"
+
+
 def missing_in(chapters: Chapters) -> list[Finding]:
     """Everything that is missing."""
     return [finding for _, findings in chapters for finding in findings if finding.level == "missing"]
@@ -56,5 +64,6 @@ def as_text(chapters: Iterable[tuple[str, list[Finding]]]) -> str:
             lines.append(f"  {MARKS[finding.level]} {finding.subject}: {finding.found}")
             if finding.remedy:
                 lines.append(f"          -> {finding.remedy}")
-    lines += ["", f"{counts['missing']} missing, {counts['note']} notes, {counts['ok']} ok"]
+    notes = f"{counts['note']} note" + "s" * (counts["note"] != 1)
+    lines += ["", f"{counts['missing']} missing, {notes}, {counts['ok']} ok"]
     return "\n".join(lines[1:]) + "\n"

@@ -13,12 +13,10 @@ from typing import Any
 
 import yaml
 
-from stainscript.doctor.cost import CPU_TERAFLOPS, GPU_TERAFLOPS, Cost
-from stainscript.doctor.findings import Finding, from_error
+from stainscript.doctor.cost import CPU_TERAFLOPS, Cost
+from stainscript.doctor.findings import Finding, from_error, size
 from stainscript.errors import DataContractError, StainscriptError
 from stainscript.plan import paths
-
-GIGABYTE = 1e9
 
 
 def findings(raw: Mapping[str, Any], *, cost: Cost, snakefile: Path) -> list[Finding]:
@@ -38,7 +36,7 @@ def findings(raw: Mapping[str, Any], *, cost: Cost, snakefile: Path) -> list[Fin
 def job_counts(raw: Mapping[str, Any], *, snakefile: Path) -> dict[str, int]:
     """Jobs by rule, and ``total``, that Snakemake would run now with this config; empty when there is nothing to do.
 
-    Raises ``DataContractError`` with Snakemake's last line where the dry run fails.
+    Raises ``DataContractError`` with Snakemake's last words where the dry run fails.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(json.loads(json.dumps(raw)), file)
@@ -46,12 +44,13 @@ def job_counts(raw: Mapping[str, Any], *, snakefile: Path) -> dict[str, int]:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--configfile", file.name]
         done = subprocess.run([*command, "--dry-run", "--quiet", "rules"], capture_output=True, text=True, check=False)
     if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
+        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines()]
+        lines = [line for line in lines if line and not line.startswith("File ")]  # where in the Snakefile
         raise DataContractError(
             snakefile,
             "dry run",
             expected="a plan of the jobs",
-            found=lines[-1].strip() if lines else f"exit status {done.returncode}",
+            found=lines[-1] if lines else f"exit status {done.returncode}",
             remedy="see snakemake --dry-run",
         )
     return parse_counts(done.stdout + done.stderr)
@@ -76,7 +75,7 @@ def fits(waiting: int) -> Finding:
     if not seconds:
         return Finding(level="ok", subject="fits", found=f"{waiting} to run; their time is known once one has run here")
     hours = waiting * statistics.median(seconds) / 3600
-    found = f"{waiting} to run, about {hours:.2g} hours one after another, at the median of the {len(seconds)} run here"
+    found = f"{waiting} to run, {_hours(hours)} hours one after another, at the median of the {len(seconds)} run here"
     return Finding(level="ok", subject="fits", found=found)
 
 
@@ -88,27 +87,31 @@ def _patches(cost: Cost) -> Finding:
 
 
 def _encoding(cost: Cost) -> Finding:
-    if not cost.gigaflops:
+    if not cost.networks:
         return Finding(level="ok", subject="encoding", found="0 GPU-hours: no encoder in use is a network")
-    each = ", ".join(
-        f"{name} {number:.3g}{' assumed' if name in cost.assumed else ''}" for name, number in cost.gigaflops.items()
+    each = "; ".join(
+        f"{network.name} {network.gigaflops:.3g} GFLOP a patch{' (assumed)' if network.assumed else ''} at "
+        f"{network.teraflops:g} TFLOP/s"
+        for network in cost.networks
     )
-    half, full = GPU_TERAFLOPS["bfloat16"], GPU_TERAFLOPS["float32"]
     found = (
-        f"about {cost.gpu_hours:.2g} GPU-hours, or {cost.cpu_hours:.2g} hours of one CPU core, assuming "
-        f"{half:g}·10¹² operations a second on a GPU in half precision, {full:g} in float32, {CPU_TERAFLOPS:g} on a core; "
-        f"10⁹ operations a patch: {each}"
+        f"{_hours(cost.gpu_hours)} GPU-hours, or {_hours(cost.cpu_hours)} hours of one CPU core at {CPU_TERAFLOPS:g} "
+        f"TFLOP/s; assumed is a GPU of the A100's class: {each}"
     )
     return Finding(level="ok", subject="encoding", found=found)
 
 
 def _disk(cost: Cost) -> Finding:
-    parts = [f"{cost.feature_bytes / GIGABYTE:.2g} GB of features"]
+    parts = [f"{size(cost.feature_bytes)} of features"]
     if cost.patch_bytes:
-        parts.append(f"{cost.patch_bytes / GIGABYTE:.2g} GB of patches (keep_patches) before compression")
+        parts.append(f"{size(cost.patch_bytes)} of patches (keep_patches) before compression")
     if cost.weight_bytes:
-        parts.append(f"{cost.weight_bytes / GIGABYTE:.2g} GB of weights from the hub")
-    left_out = (
-        "not counted: expression, thumbnails, predictions, checkpoints and logs, and raw files drawn or downloaded"
-    )
+        parts.append(f"{size(cost.weight_bytes)} of weights from the hub")
+    left_out = "not counted: expression, thumbnails, predictions, checkpoints, logs, and raw files drawn or downloaded"
     return Finding(level="ok", subject="disk", found=f"about {', '.join(parts)}; {left_out}")
+
+
+def _hours(hours: float) -> str:
+    if 0 < hours < 0.01:
+        return "less than 0.01"
+    return f"about {hours:,.0f}" if hours >= 10 else f"about {hours:.2g}"

@@ -8,9 +8,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from stainscript.doctor.findings import Finding
+from stainscript.doctor.findings import Finding, size
 
-GIGABYTE = 1e9
 ROOM = 1.2  # free room asked for, over the estimate: a fifth is kept for what it does not see
 FEW_INODES = 100_000
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -21,7 +20,7 @@ def disk(folder: str | Path, *, needed_bytes: float) -> list[Finding]:
     here = _existing(Path(folder))
     free = shutil.disk_usage(here).free
     inodes = os.statvfs(here).f_favail
-    room = f"{free / GIGABYTE:,.0f} GB free for about {needed_bytes / GIGABYTE:,.2f} GB"
+    room = f"{size(free)} free" + (f", for about {size(needed_bytes)}" if needed_bytes else "")
     enough = free > ROOM * needed_bytes
     found = [
         Finding(
@@ -66,9 +65,10 @@ def gpus(*, accelerator: str, devices: int, wanted: bool) -> list[Finding]:
 
 def has_token() -> bool:
     """Whether the hub's client would find a token of the user's: a variable, or the file that its login writes."""
-    if any(os.environ.get(name) for name in TOKEN_VARIABLES):
+    if any(os.environ.get(name, "").strip() for name in TOKEN_VARIABLES):
         return True
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(os.environ.get("HF_HOME") or cache / "huggingface").expanduser()
     path = Path(os.environ.get("HF_TOKEN_PATH") or home / "token")
     return path.is_file() and path.stat().st_size > 0
 

@@ -19,7 +19,9 @@ APART = "never train on one and test on the other, or leave these slides out of 
 
 def splits(config: Config, cohorts: Mapping[str, Mapping[str, Row]], pairs: Iterable[tuple[str, str]]) -> list[Finding]:
     """Each (dataset, split) in use: its folds, and the patients that it puts into both train and test."""
-    return [_of_split(config, dataset, split, cohorts[dataset]) for dataset, split in sorted(pairs) if cohorts[dataset]]
+    return [
+        _of_split(config, dataset, split, cohorts[dataset]) for dataset, split in sorted(pairs) if dataset in cohorts
+    ]
 
 
 def between(cohorts: Mapping[str, Mapping[str, Row]]) -> list[Finding]:

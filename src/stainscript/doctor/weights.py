@@ -9,7 +9,7 @@ from pathlib import Path
 from stainscript import encoders
 from stainscript.artifacts.files import file_sha256
 from stainscript.config import Config, Encoder
-from stainscript.doctor.findings import Finding, from_error
+from stainscript.doctor.findings import Finding, from_error, size
 from stainscript.doctor.machine import has_token
 from stainscript.encoders.base import HUB, RANDOM, Card
 from stainscript.errors import StainscriptError
@@ -66,23 +66,23 @@ def _of(name: str, entry: Encoder, repository: Path) -> Finding:
 
 
 def _on_hub(name: str, subject: str, card: Card, licence: str) -> Finding:
-    by_hand = f"or bring the file by hand: {card.how_to_get}; set encoders.{name}.weights to its path"
+    by_hand = f"or put its {card.file} anywhere and set encoders.{name}.weights to the path"
     if Path(paths.weights(name, card.file)).is_file():
         return Finding(level="ok", subject=subject, found=f"fetched before; {licence}")
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in YES:
-        remedy = f"unset HF_HUB_OFFLINE, {by_hand}"
+        remedy = f"unset HF_HUB_OFFLINE, {by_hand} ({card.url})"
         return Finding(
             level="missing", subject=subject, found=f"on the hub, and HF_HUB_OFFLINE is set; {licence}", remedy=remedy
         )
     if card.gated and not has_token():
         remedy = f"ask for access at {card.url}, then set HF_TOKEN or run 'hf auth login'; {by_hand}"
         return Finding(level="missing", subject=subject, found=f"gated, and no token here; {licence}", remedy=remedy)
-    size = f"about {4 * card.parameters / 1e9:.2g} GB"
+    amount = f"about {size(4 * card.parameters)}"
     if card.gated:
-        found = f"to be fetched from the hub ({size}) with the token found here; {licence}"
+        found = f"to be fetched from the hub ({amount}) with the token found here; {licence}"
         remedy = f"whether its account was granted access shows when it is fetched; if not: {card.url}"
         return Finding(level="note", subject=subject, found=found, remedy=remedy)
-    return Finding(level="ok", subject=subject, found=f"to be fetched from the hub ({size}), not gated; {licence}")
+    return Finding(level="ok", subject=subject, found=f"to be fetched from the hub ({amount}), not gated; {licence}")
 
 
 def _on_disk(name: str, subject: str, entry: Encoder, card: Card | None, licence: str, repository: Path) -> Finding:
@@ -102,10 +102,10 @@ def _on_disk(name: str, subject: str, entry: Encoder, card: Card | None, licence
     path = path / card.file if path.is_dir() and card is not None else path
     if not path.is_file():
         return absent(f"no file {path}")
-    size = path.stat().st_size
-    if card is not None and size < card.parameters:  # a byte a parameter would be too few already
+    held = path.stat().st_size
+    if card is not None and held < card.parameters:  # a byte a parameter would be too few already
         again = "copy or fetch the file again; a few hundred bytes are a Git LFS pointer, not the weights"
-        return absent(f"{path} has {size:,} bytes, too few for {card.parameters:,} parameters", again)
+        return absent(f"{path} has {held:,} bytes, too few for {card.parameters:,} parameters", again)
     if entry.weights_sha256 and (sha256 := file_sha256(path)) != entry.weights_sha256:
         again = f"fetch the file again, or correct encoders.{name}.weights_sha256 if another version is meant"
         return absent(f"{path} hashes to {sha256}, not to {entry.weights_sha256}", again)

@@ -27,7 +27,8 @@ class PlanBase:
         self.experiments: dict[str, Experiment] = expand(self.config)
         self._check_encoders()
         self._check_answers()
-        datasets = sorted({e.dataset for e in self.experiments.values()})
+        alone = {name for wanted in self.config.features for name in wanted.datasets}
+        datasets = sorted({e.dataset for e in self.experiments.values()} | alone)
         self.cohorts: dict[str, dict[str, Row]] = read_cohorts(
             self.config, datasets=datasets, repository=self.repository
         )
@@ -94,7 +95,8 @@ class PlanBase:
         }
 
     def _check_encoders(self) -> None:
-        for name in sorted({part for e in self.experiments.values() for part in e.encoders}):
+        used = {part for e in self.experiments.values() for part in e.encoders}
+        for name in sorted(used | {part for wanted in self.config.features for part in wanted.encoders}):
             encoder = self.config.encoders[name]
             encoders.check(encoder.kind, field=f"encoders.{name}.kind")
             encoders.check_weights(encoder.kind, encoder.weights, field=f"encoders.{name}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stainscript.datasets.base import read_sheet
-from stainscript.datasets.sources import Source, read, wanted
+from stainscript.downloads.sources import Source, read, wanted
 from stainscript.errors import DataContractError
 from stainscript.plan import paths
 from stainscript.plan.base import PlanBase

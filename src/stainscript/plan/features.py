@@ -35,11 +35,27 @@ class FeatureJobs(PlanBase):
             "code": code_digest(["stainscript.stages.extract_patches"]),
         }
 
+    def encodings(self) -> list[tuple[str, str, str, str]]:
+        """(dataset, view, encoder, slide) of all features that experiments read or the config asks for."""
+        read = {
+            (e.dataset, self.protocol(e).views[role], encoder, slide)
+            for e in self.experiments.values()
+            for role in e.needs.views
+            for encoder in e.encoders
+            for slide, row in self.cohorts[e.dataset].items()
+            if row.measured or e.unmeasured
+        }
+        return sorted(read | set(self._asked_for()))
+
+    def features_alone(self) -> list[str]:
+        """The stores that the config asks for under ``features``."""
+        return sorted(paths.features(*where) for where in self._asked_for())
+
     def kept_patches(self) -> list[str]:
         """Patch stores that the run is asked for: all that are encoded, with ``keep_patches``."""
         if not self.config.keep_patches:
             return []
-        return sorted({paths.patches(*where) for where in self._views_of_slides()})
+        return sorted({paths.patches(dataset, view, slide) for dataset, view, _, slide in self.encodings()})
 
     def passes(self) -> dict[str, list[str]]:
         """Views that are cut in one pass over a slide, by the name they share (``cut_with``)."""
@@ -81,7 +97,7 @@ class FeatureJobs(PlanBase):
 
     def encodes_on_gpu(self) -> bool:
         """Whether any encoder in use is a network."""
-        used = {part for e in self.experiments.values() for part in e.encoders}
+        used = {encoder for _, _, encoder, _ in self.encodings()}
         return any(encoders.needs_gpu(self.config.encoders[name].kind) for name in used)
 
     def fetch_params(self, w: Any) -> dict[str, Any]:
@@ -107,14 +123,12 @@ class FeatureJobs(PlanBase):
         path = locate(entry.weights, self.repository)
         return str(path / encoders.card(entry.kind).file if path.is_dir() else path)
 
-    def _views_of_slides(self) -> list[tuple[str, str, str]]:
-        """(dataset, view, slide) of everything that the experiments read features of."""
-        return sorted(
-            {
-                (e.dataset, self.protocol(e).views[role], slide)
-                for e in self.experiments.values()
-                for role in e.needs.views
-                for slide, row in self.cohorts[e.dataset].items()
-                if row.measured or e.unmeasured
-            }
-        )
+    def _asked_for(self) -> list[tuple[str, str, str, str]]:
+        return [
+            (dataset, view, encoder, slide)
+            for wanted in self.config.features
+            for dataset in wanted.datasets
+            for view in wanted.views
+            for encoder in wanted.encoders
+            for slide in self.cohorts[dataset]
+        ]

@@ -31,6 +31,10 @@ class ScoreJobs(PlanBase):
             "code": code_digest(["stainscript.stages.tabulate_hest_bench"]),
         }
 
+    def report(self) -> list[str]:
+        """The report, where there are experiments to report."""
+        return [paths.REPORT] if self.experiments else []
+
     def metrics(self, *, chosen: str | None = None, kind: str = "slides") -> list[str]:
         """Metrics files of all experiments, or of those of one set."""
         return [

@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stainscript.artifacts.files import file_sha256, write_json
-from stainscript.datasets.download import download
-from stainscript.datasets.download_part import Received, friendly
-from stainscript.datasets.download_server import NotThere
-from stainscript.datasets.sources import STAGING, Source
-from stainscript.datasets.unpack import DamagedArchive, unpack
+from stainscript.downloads.fetch import download
+from stainscript.downloads.part import Received, friendly
+from stainscript.downloads.server import NotThere
+from stainscript.downloads.sources import STAGING, Source
+from stainscript.downloads.unpack import DamagedArchive, unpack
 from stainscript.errors import DataContractError
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,8 @@ import numpy as np
 
 from stainscript.artifacts.scratch import scratch_rows
 from stainscript.artifacts.stores import write_store
-from stainscript.patches.stream import stream_crops
-from stainscript.slides.open import open_slide
-from stainscript.stages.slide_views import plan_views, read_record
+from stainscript.patches.stream import BLOCK
+from stainscript.stages.slide_views import opened_views, read_record
 
 logger = logging.getLogger(__name__)
 
@@ -26,15 +25,14 @@ def extract_patches(
     info: ``SlideInfo`` as JSON, whose µm per pixel counts; spots: Parquet with ``spot_id``, ``x_px``, ``y_px``; view:
     what ``ViewSpec`` takes; workers: threads that decode, of which the store does not depend. The slide is passed once,
     in its own order; patches wait in a scratch file until they are written in the order of the spots, a shard of the
-    store at a time. Raises what ``plan_views`` raises.
+    store at a time. Raises what ``opened_views`` raises.
     """
     record, name = read_record(info), view["name"]
     with contextlib.ExitStack() as stack:
-        slide = stack.enter_context(open_slide(image, mpp=record.mpp))
-        planned = plan_views(slide, record=record, spots=spots, views={name: view}, image=image)
+        planned, stream = stack.enter_context(opened_views(image, record=record, spots=spots, views={name: view}))
         crops = planned.crops[name]
         cut = stack.enter_context(scratch_rows(out, shape=(len(crops), *crops.image_shape), dtype=np.dtype(np.uint8)))
-        with contextlib.closing(stream_crops(slide, crops=planned.crops, workers=workers)) as blocks:
+        with contextlib.closing(stream(workers=workers, block=BLOCK)) as blocks:
             for block in blocks:
                 cut.put(block.index, block.images)
         extra = planned.extra_arrays(name)

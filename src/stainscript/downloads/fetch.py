@@ -16,8 +16,8 @@ from pathlib import Path
 import requests
 
 from stainscript import seeds
-from stainscript.datasets.download_part import Part, Received, check_room, existing, friendly
-from stainscript.datasets.download_server import (
+from stainscript.downloads.part import Part, Received, check_room, existing, friendly
+from stainscript.downloads.server import (
     Passing,
     Reporter,
     blocks_of,

@@ -18,7 +18,7 @@ from typing import IO
 
 from stainscript.artifacts.files import file_sha256
 from stainscript.datasets.base import IMAGE_SUFFIXES
-from stainscript.datasets.sources import check_relative
+from stainscript.downloads.sources import check_relative
 from stainscript.errors import DataContractError
 
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from stainscript.artifacts.files import file_sha256
-from stainscript.datasets import base, sources
-from stainscript.datasets.sources import Source
+from stainscript.datasets import base
+from stainscript.downloads import sources
+from stainscript.downloads.sources import Source
 from stainscript.errors import DataContractError
 
 HEADER = ("path", "slide", "url", "size", "sha256", "unpack", "members", "optional", "licence", "gate", "note")
@@ -171,7 +172,7 @@ def test_a_hest_id_cannot_lead_out_of_the_root():
 
 
 def test_reading_manifests_loads_no_network_library():
-    code = "import stainscript.datasets.sources, sys; assert 'requests' not in sys.modules"
+    code = "import stainscript.downloads.sources, sys; assert 'requests' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import requests
 import urllib3.exceptions
 
-from stainscript.datasets.download_part import BLOCK_BYTES, Part
+from stainscript.downloads.part import BLOCK_BYTES, Part
 from stainscript.errors import DataContractError
 
 logger = logging.getLogger(__name__)

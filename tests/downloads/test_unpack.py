@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from stainscript.datasets import unpack as module
-from stainscript.datasets.unpack import DamagedArchive, unpack
+from stainscript.downloads import unpack as module
+from stainscript.downloads.unpack import DamagedArchive, unpack
 from stainscript.errors import DataContractError
 
 FILES = {"top/a.tsv": b"counts", "top/deep/b.txt": b"spots"}

@@ -18,10 +18,10 @@ import pytest
 import requests
 
 from stainscript import seeds
-from stainscript.datasets import download_part
-from stainscript.datasets.download import download
-from stainscript.datasets.download_part import Part
-from stainscript.datasets.download_server import Reporter
+from stainscript.downloads import part
+from stainscript.downloads.fetch import download
+from stainscript.downloads.part import Part
+from stainscript.downloads.server import Reporter
 from stainscript.errors import DataContractError
 
 BODY = bytes(n * 7 % 251 for n in range(5000))  # no two pieces alike where it matters: a spliced file has another hash
@@ -267,7 +267,7 @@ def test_tries_without_progress_end_in_one_error_that_keeps_the_part(site, fetch
 
 
 def test_tries_with_progress_do_not_count(site, fetch, monkeypatch):
-    monkeypatch.setattr("stainscript.datasets.download.PROGRESS_BYTES", 1000)
+    monkeypatch.setattr("stainscript.downloads.fetch.PROGRESS_BYTES", 1000)
     site.plan = [lambda h, n=n: serve(h, upto=n) for n in (1000, 2000, 3000, 4000)]
     fetch(attempts=2)
     assert fetch.target.read_bytes() == BODY
@@ -326,7 +326,7 @@ def test_nobody_there_is_one_error_without_a_traceback_of_addresses(fetch):
 
 def test_a_kill_in_the_middle_loses_nothing_that_had_arrived(site, fetch, monkeypatch):
     site.plan = [lambda h: (serve(h, upto=3000), h.wfile.flush(), site.release.wait(5))]
-    monkeypatch.setattr("stainscript.datasets.download_server.BLOCK_BYTES", 500)
+    monkeypatch.setattr("stainscript.downloads.server.BLOCK_BYTES", 500)
     written = []
 
     class Killed(BaseException):
@@ -386,7 +386,7 @@ def test_a_full_disk_is_one_error_and_the_part_resumes(site, fetch, monkeypatch)
 
 
 def test_room_is_asked_for_before_the_first_byte(site, fetch, monkeypatch):
-    monkeypatch.setattr(download_part.shutil, "disk_usage", lambda path: SimpleNamespace(free=4999))
+    monkeypatch.setattr(part.shutil, "disk_usage", lambda path: SimpleNamespace(free=4999))
     with pytest.raises(DataContractError, match="room for 5000 bytes; found 4999 bytes free"):
         fetch()
     assert not fetch.target.exists()

@@ -1,0 +1,1 @@
+"""Published files: where they come from, and how they get here whole."""
