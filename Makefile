@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 SNAKEMAKE := $(BIN)/snakemake --cores all
 
-.PHONY: demo her2st doctor test lint format bench schemas envs clean
+.PHONY: demo her2st doctor hest-sheet test lint format bench schemas envs clean
 
 envs: $(STAMP)
 
@@ -31,6 +31,11 @@ her2st: $(STAMP)
 # What is missing before a run, with the remedy, and what the run will cost: make doctor CONFIG='experiments=[her2st]'.
 doctor: $(STAMP)
 	@$(SNAKEMAKE) --quiet all --snakefile workflow/doctor.smk $(if $(CONFIG),--config $(CONFIG))
+
+# A sheet of HEST-1k slides from your copy of its release table; WHERE: column=value, joined by commas.
+hest-sheet: $(STAMP)
+	@$(BIN)/python -c "from stainscript.datasets.hest_release import write_sheet; \
+	write_sheet('$(RELEASE)', where='$(WHERE)', out='$(SHEET)')"
 
 test: lint
 	$(BIN)/python -m pytest

@@ -43,6 +43,9 @@ class Dataset(Strict):
     sheet: str = Field(description="TSV with slide, patient, layout, ...; path from the repository or working folder")
     root: str | None = Field(None, description="folder of the raw files; null: not available here")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+    downloads: str | None = Field(
+        None, description="manifest of the published files; null: workflow/sheets/downloads/<the sheet's name>"
+    )
     only: dict[str, str] = Field(default_factory=dict, description="rows of the sheet used: column → its cell")
     exclude: dict[Name, str] = Field(default_factory=dict, description="slides left out: name → reason")
 

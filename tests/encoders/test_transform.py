@@ -125,3 +125,18 @@ def test_the_published_constants():
     assert encoders.card("ciga_resnet18:unit").transform == "resize to 224x224 px (bilinear, antialiased, 8 bits), " + (
         "/ 255, mean [0.0, 0.0, 0.0], sd [1.0, 1.0, 1.0]"
     )
+
+
+@pytest.mark.parametrize("crop_px", [None, (30, 20)])
+def test_kept_memory_holds_the_same_numbers_and_is_used_again(crop_px):
+    transform = Transform(resize_px=None, crop_px=crop_px, mode="bilinear", mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+    drawn = generator(0, "kept memory").integers(0, 256, (2, 5, 40, 40, 3), dtype=np.uint8)
+    first, second = torch.from_numpy(drawn)
+    expected = transform(first), transform(second)
+    one = transform(first, reuse=True)
+    torch.testing.assert_close(one, expected[0], rtol=0, atol=1e-6)
+    assert one.is_contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        other = transform(second[:3], reuse=True)
+    torch.testing.assert_close(other, expected[1][:3], rtol=0, atol=1e-6)
+    assert other.data_ptr() == one.data_ptr()

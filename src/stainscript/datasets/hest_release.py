@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stainscript.errors import DataContractError
+from stainscript.artifacts.files import complete_file
+from stainscript.errors import DataContractError, unknown_name
 
 PIXEL_SIZE = "pixel_size_um_estimated"
 TABLE_COLUMNS = ("id", "dataset_title", "organ", "disease_state", "oncotree_code", "patient", "st_technology")
@@ -88,6 +89,23 @@ def sheet_from_release(csv: str | Path, *, where: Callable[[Mapping[str, str]], 
         }
         for row in chosen
     ]
+
+
+def write_sheet(release: str | Path, *, where: str, out: str | Path) -> None:
+    """Write the sheet of the release table's slides that meet ``where``: ``column=value`` parts joined by commas.
+
+    Raises ``DataContractError`` for a column that the table does not have and when no slide is chosen.
+    """
+    wanted = dict(part.split("=", 1) for part in where.split(",") if "=" in part)
+    known = read_release(release)[0]
+    for column in wanted:
+        if column not in known:
+            raise unknown_name(release, "columns", column, known)
+    rows = sheet_from_release(release, where=lambda row: all(row[name] == value for name, value in wanted.items()))
+    with complete_file(out) as path, path.open("w", newline="", encoding="utf-8") as handle:
+        lines = csv.writer(handle, delimiter="\t", lineterminator="\n")
+        lines.writerow(rows[0])
+        lines.writerows(row.values() for row in rows)
 
 
 def _name(text: str) -> str:

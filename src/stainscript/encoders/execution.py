@@ -64,9 +64,9 @@ class Execution:
         return torch.compile(forward) if self.compile else forward
 
     def once(self, step: Step, batch: torch.Tensor) -> np.ndarray:
-        """One batch that lies on the device → (B, D) float32."""
+        """One batch that lies on the device → (B, D) float32, in memory of its own."""
         with self._computing():
-            return step(batch).float().cpu().numpy()
+            return step(batch).float().cpu().numpy().copy()
 
     def run(self, batches: Iterable[np.ndarray], step: Step) -> Iterator[np.ndarray]:
         """``step`` of each (B, …) uint8 array → (B, D) float32, in order."""

@@ -65,7 +65,7 @@ class TorchEncoder:
         return self._execution.once(self._forward, zeros)[0]
 
     def _features(self, images: torch.Tensor) -> torch.Tensor:
-        return self._forward(self._transform(images))
+        return self._forward(self._transform(images, reuse=True))
 
 
 def load(

@@ -43,8 +43,8 @@ class DownloadJobs(PlanBase):
             for row in read_sheet(locate(chosen.sheet, self.repository))
             if row["slide"] not in chosen.exclude and all(row[name] == cell for name, cell in chosen.only.items())
         ]
-        sheet = f"{Path(chosen.sheet).stem}.tsv"
-        return wanted(read(locate(f"workflow/sheets/downloads/{sheet}", self.repository)), slides=rows)
+        manifest = chosen.downloads or f"workflow/sheets/downloads/{Path(chosen.sheet).name}"
+        return wanted(read(locate(manifest, self.repository)), slides=rows)
 
     def _target(self, dataset: str) -> Path:
         chosen = self.config.datasets[dataset]
