@@ -16,7 +16,6 @@ Snakemake calls the first three while it parses, so layouts import NumPy, pandas
 from __future__ import annotations
 
 import ast
-import csv
 import functools
 import importlib
 import re
@@ -26,6 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from stainscript.artifacts.tables import read_rows
 from stainscript.errors import DataContractError, unknown_name
 
 if TYPE_CHECKING:
@@ -81,27 +81,10 @@ def read_sheet(path: str | Path) -> list[dict[str, str]]:
     and an unknown layout.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataContractError(
-            path, "sheet", expected="a TSV file", found="no such file", remedy="correct the dataset's sheet path"
-        )
-    with path.open(newline="", encoding="utf-8-sig") as handle:
-        lines = [line for line in csv.reader(handle, delimiter="\t") if line]
-    header = [name.strip() for name in lines[0]] if lines else []
-    _check_header(path, header)
+    given = {"required": REQUIRED_COLUMNS, "optional": OPTIONAL_COLUMNS, "what": "sheet"}
     rows: list[dict[str, str]] = []
     line_of: dict[str, int] = {}
-    for number, cells in enumerate(lines[1:], start=2):
-        if len(cells) != len(header):
-            raise DataContractError(
-                path,
-                f"line {number}",
-                expected=f"{len(header)} cells",
-                found=f"{len(cells)} cells",
-                remedy="separate the cells by tabs, one for each column",
-            )
-        row = dict.fromkeys((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS), "")
-        row |= {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+    for number, row in read_rows(path, **given, remedy="correct the dataset's sheet path"):
         _check_row(path, number, row)
         first = line_of.setdefault(row["slide"], number)
         if first != number:
@@ -186,20 +169,6 @@ def _layouts() -> tuple[str, ...]:
 def _defines_files(path: Path) -> bool:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return any(isinstance(node, ast.FunctionDef) and node.name == "files" for node in tree.body)
-
-
-def _check_header(path: Path, header: list[str]) -> None:
-    known = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
-    for name in header:
-        if name not in known:
-            raise unknown_name(path, "columns", name, known)
-    twice = sorted({name for name in header if header.count(name) > 1})
-    absent = [name for name in REQUIRED_COLUMNS if name not in header]
-    if twice or absent:
-        found = f"{twice[0]} twice" if twice else f"no {absent[0]}"
-        raise DataContractError(
-            path, "columns", expected=f"{', '.join(known)}, each once", found=found, remedy="correct the first line"
-        )
 
 
 def _check_row(path: Path, number: int, row: Mapping[str, str]) -> None:

@@ -16,7 +16,6 @@ The plan reads manifests while Snakemake parses, so nothing heavy is imported he
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -24,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from stainscript.artifacts.tables import read_rows
 from stainscript.errors import DataContractError, unknown_name
 
 REQUIRED_COLUMNS = ("path", "url", "licence")
@@ -71,26 +71,11 @@ def read(path: str | Path) -> list[Source]:
     malformed size, hash or address, and a row that has neither an address nor the manual steps.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataContractError(
-            path, "manifest", expected="a TSV file", found="no such file", remedy="name a dataset that has a manifest"
-        )
-    with path.open(newline="", encoding="utf-8-sig") as handle:
-        lines = [line for line in csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE) if line]
-    header = [name.strip() for name in lines[0]] if lines else []
-    _check_header(path, header)
+    given = {"required": REQUIRED_COLUMNS, "optional": OPTIONAL_COLUMNS, "what": "manifest"}
     rows: list[Source] = []
     line_of: dict[str, int] = {}
-    for number, cells in enumerate(lines[1:], start=2):
-        if len(cells) != len(header):
-            raise DataContractError(
-                path,
-                f"line {number}",
-                expected=f"{len(header)} cells",
-                found=f"{len(cells)} cells",
-                remedy="separate the cells by tabs, one for each column",
-            )
-        row = _row(path, number, {name: cell.strip() for name, cell in zip(header, cells, strict=True)})
+    for number, cells in read_rows(path, **given, remedy="correct the dataset's downloads"):
+        row = _row(path, number, cells)
         first = line_of.setdefault(row.key, number)
         if first != number:
             raise DataContractError(
@@ -148,26 +133,11 @@ def _filled(source: Source, row: Mapping[str, str]) -> Source:
     return replace(source, path=path, url=url, slide=row["slide"])
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    known = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
-    for name in header:
-        if name not in known:
-            raise unknown_name(path, "columns", name, known)
-    twice = sorted({name for name in header if header.count(name) > 1})
-    absent = [name for name in REQUIRED_COLUMNS if name not in header]
-    if twice or absent:
-        found = f"{twice[0]} twice" if twice else f"no {absent[0]}"
-        raise DataContractError(
-            path, "columns", expected=f"{', '.join(known)}, each once", found=found, remedy="correct the first line"
-        )
-
-
 def _row(path: Path, number: int, cells: dict[str, str]) -> Source:
     def refuse(column: str, expected: str, remedy: str) -> DataContractError:
         found = repr(cells[column]) if cells[column] else "an empty cell"
         return DataContractError(path, f"{column}, line {number}", expected=expected, found=found, remedy=remedy)
 
-    cells = dict.fromkeys((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS), "") | cells
     if cells["path"] != "." or cells["unpack"] not in ("tar", "zip"):  # an archive may unpack in the root itself
         check_relative(cells["path"], where=path, field=f"path, line {number}")
     if not cells["licence"]:
