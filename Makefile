@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+PEERS := .bench-venv
 SNAKEMAKE := $(BIN)/snakemake --cores all
 
 .PHONY: demo her2st doctor hest-sheet test lint format bench schemas envs clean
@@ -51,8 +52,18 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-bench: $(STAMP)
+# Ratios in one run. TRIDENT is on no package index: make bench TRIDENT=<folder of its sources> measures it too.
+bench: $(STAMP) $(PEERS)/installed
 	$(BIN)/python benchmarks/throughput.py
+	BENCH_PEERS=$(PEERS)/bin/python TRIDENT="$(TRIDENT)" $(BIN)/python benchmarks/patches.py
+	$(BIN)/python benchmarks/encode.py
+	$(BIN)/python benchmarks/memory.py
+
+# What the benchmarks measure against, in an environment of its own.
+$(PEERS)/installed: benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
+	touch $@
 
 # JSON schemas of the config for editors, from the models of src/stainscript/config.py.
 schemas: $(STAMP)

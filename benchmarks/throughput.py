@@ -18,7 +18,8 @@ from stainscript import encoders, seeds
 from stainscript.artifacts.stores import open_store, write_store
 from stainscript.evaluation.correlation import pearson_per_gene
 from stainscript.genes.normalise import smooth_grid3x3, to_space
-from stainscript.patches.extract import cut_patches
+from stainscript.patches.stream import stream_crops
+from stainscript.patches.views import plan_crops
 from stainscript.slides.open import open_slide
 from stainscript.types import Space, ViewSpec
 
@@ -83,7 +84,10 @@ def patches(rng: np.random.Generator, folder: Path) -> None:
 
     def ours() -> None:
         with open_slide(path, mpp=0.6) as slide:
-            cut_patches(slide, xy_px=centres, view=view, slide_mpp=0.6)
+            size = {"slide_width_px": slide.width_px, "slide_height_px": slide.height_px}
+            crops = plan_crops(view, xy_px=centres, slide_mpp=0.6, **size)
+            for _ in stream_crops(slide, crops={"patch": crops}, workers=1):
+                pass
 
     def decode() -> None:
         tifffile.imread(path)
