@@ -41,6 +41,7 @@ def _read(config: Config, name: str, repository: Path) -> dict[str, Row]:
     dataset = config.datasets[name]
     sheet = locate(dataset.sheet, repository)
     rows: dict[str, Row] = {}
+    reasons: list[str] = []
     listed = read_sheet(sheet)
     for column in dataset.only:
         if column not in listed[0]:
@@ -65,6 +66,7 @@ def _read(config: Config, name: str, repository: Path) -> dict[str, Row]:
             reason = module.missing(cells, root, **chosen)
             if reason is not None:
                 logger.warning("%s %s is left out: %s", name, cells["slide"], reason)
+                reasons.append(f"{cells['slide']}: {reason}")
                 continue
             files = module.files(cells, root, **chosen)
         rows[cells["slide"]] = Row(
@@ -82,7 +84,7 @@ def _read(config: Config, name: str, repository: Path) -> dict[str, Row]:
             sheet,
             "slide",
             expected=f"at least one slide with its files under {dataset.root}",
-            found="none",
+            found="none" + (f" ({reasons[0]}; {len(reasons)} left out)" if reasons else ""),
             remedy=f"set datasets.{name}.root to the folder of the raw files",
         )
     return rows

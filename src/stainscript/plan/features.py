@@ -75,8 +75,9 @@ class FeatureJobs(PlanBase):
         def params(w: Any) -> dict[str, Any]:
             encoder = self.config.encoders[w.encoder]
             modules = ["stainscript.stages.encode_slide", *encoders.code_modules(encoder.kind)]
+            unread = set() if encoder.weights == "hub" else {"revision"}  # the fetched file itself is `ancient`
             return {
-                "encoder": encoder.model_dump(mode="json", exclude={"revision"})
+                "encoder": encoder.model_dump(mode="json", exclude=unread)
                 | {"name": w.encoder, "weights": self._weights(w.encoder)},
                 "views": {name: self.config.views[name].spec(name) for name in views or [w.view]},
                 "image": self.image_file(w),
