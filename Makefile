@@ -29,7 +29,7 @@ her2st: $(STAMP)
 	@cat results/tables/her2st/leaderboard.md
 	@echo "report: results/report.html"
 
-# What is missing before a run, with the remedy, and what the run will cost: make doctor CONFIG='experiments=[her2st]'.
+# What is missing before a run, with the remedy, and what it will cost: make doctor CONFIG="experiments=[her2st]".
 doctor: $(STAMP)
 	@$(SNAKEMAKE) --quiet all --snakefile workflow/doctor.smk $(if $(CONFIG),--config $(CONFIG))
 

@@ -110,6 +110,15 @@ def test_datasets_without_a_root_share_one_line_that_says_how_to_fetch(config, r
     assert fetched == set(names)
 
 
+def test_without_a_root_the_rest_of_the_dataset_is_looked_at_all_the_same(found):
+    _, findings = found(2, here=[], root=None, exclude={"S0": "blurred"})
+    assert [(f.level, f.subject) for f in findings] == [("note", "own S0"), ("missing", "own")]
+    _, findings = found(2, here=[], root=None, only={"patients": "P1"})
+    assert [f.level for f in findings] == ["missing", "missing"]
+    assert "patients" in findings[0].found
+    assert findings[1].found.startswith("no root")
+
+
 def test_a_drawn_dataset_needs_no_files(config, repository):
     survey = cohorts.survey(config(), "phantom", repository=repository)
     assert [f.found for f in survey.findings] == ["7 slides (6 with expression), drawn by phantom"]

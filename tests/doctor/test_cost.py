@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
@@ -19,9 +17,13 @@ SIZES = {"P1V": 24 * 22, "P1L": 20 * 19, "P2V": 25 * 21, "P2L": 19 * 20, "P3V": 
 
 @pytest.fixture
 def estimate(raw, repository):
-    def make(change=lambda _: None) -> cost.Cost:
+    """The cost of a run that encodes these slides, and keeps their patches where the config says so."""
+
+    def make(change=lambda _: None, *, left=tuple(SIZES)) -> cost.Cost:
         change(raw)
-        return cost.estimate(Plan(raw, repository=repository), scales={})
+        plan = Plan(raw, repository=repository)
+        outputs = [paths.features("phantom", "patch", "morphology", slide) for slide in left]
+        return cost.estimate(plan, scales={}, outputs=[*outputs, *plan.kept_patches()])
 
     return make
 
@@ -34,14 +36,13 @@ def test_a_drawn_slide_has_at_most_its_places(estimate):
     assert (found.gpu_hours, found.networks, found.patch_bytes, found.weight_bytes) == (0, (), 0, 0)
 
 
-def test_an_ingested_slide_is_counted_and_an_encoded_one_costs_nothing(estimate):
+def test_an_ingested_slide_is_counted_and_what_is_not_run_again_costs_nothing(estimate):
     write_parquet(paths.spots("phantom", "P1V"), pd.DataFrame({"spot_id": ["a", "b", "c"]}))
     found = estimate()
     assert (found.patches, found.ingested) == (3295 - SIZES["P1V"] + 3, 1)
-    Path(paths.features("phantom", "patch", "morphology", "P1V")).mkdir(parents=True)
-    found = estimate()
-    assert (found.patches, found.patches_in_all) == (3295 - SIZES["P1V"], 3295 - SIZES["P1V"] + 3)
-    assert found.feature_bytes == found.patches * len(FEATURE_NAMES) * 4
+    found = estimate(left=["P1V", "P3L"])
+    assert (found.patches, found.patches_in_all) == (403, 3295 - SIZES["P1V"] + 3)
+    assert found.feature_bytes == 403 * len(FEATURE_NAMES) * 4
 
 
 def to_uni(config: dict) -> None:

@@ -17,15 +17,21 @@ PLAIN |= {"feature_bytes": 2e9, "patch_bytes": 0.0, "weight_bytes": 0.0, "networ
 
 
 def test_the_table_that_snakemake_prints_twice_is_read_once():
-    assert jobs.parse_counts(f"{STATS}\n{STATS}\nReasons:\n    fit 7\n") == {"fit": 3, "all": 1, "total": 4}
-    assert jobs.parse_counts("Nothing to be done.\n") == {}
+    found = jobs.parsed(f"{STATS}\n{STATS}\nReasons:\n    fit 7\n")
+    assert (found.counts, found.total, found.outputs) == ({"fit": 3, "all": 1}, 4, frozenset())
+    assert jobs.parsed("Nothing to be done.\n").total == 0
+
+
+def test_outputs_are_read_without_what_snakemake_adds():
+    text = "rule a:\n    input: x\n    output: results/a (update), results/b\n\nrule c:\n    output: results/c\n"
+    assert jobs.parsed(text).outputs == {"results/a", "results/b", "results/c"}
 
 
 def test_a_dry_run_that_fails_says_why(tmp_path):
     snakefile = tmp_path / "Snakefile"
     snakefile.write_text("raise ValueError('no plan for ' + config['name'])\n")
     with pytest.raises(DataContractError, match="no plan for two words"):
-        jobs.job_counts({"name": "two words"}, snakefile=snakefile)
+        jobs.dry_run({"name": "two words"}, snakefile=snakefile)
 
 
 def test_jobs_are_counted_by_rule_with_the_config_given(tmp_path):
@@ -34,10 +40,11 @@ def test_jobs_are_counted_by_rule_with_the_config_given(tmp_path):
         "rule all:\n    input: expand('{n}.txt', n=range(config['n']))\n\n\n"
         "rule one:\n    output: '{n}.txt'\n    shell: 'touch {output}'\n"
     )
-    assert jobs.job_counts({"n": 3}, snakefile=snakefile) == {"one": 3, "all": 1, "total": 4}
-    for n in range(3):
+    found = jobs.dry_run({"n": 2}, snakefile=snakefile)
+    assert (found.counts, found.total, found.outputs) == ({"one": 2, "all": 1}, 3, {"0.txt", "1.txt"})
+    for n in range(2):
         Path(f"{n}.txt").touch()
-    assert jobs.job_counts({"n": 3}, snakefile=snakefile) == {}
+    assert jobs.dry_run({"n": 2}, snakefile=snakefile).total == 0
 
 
 def test_the_time_of_fits_is_the_median_of_those_that_ran_here():
@@ -51,12 +58,11 @@ def test_the_time_of_fits_is_the_median_of_those_that_ran_here():
 
 
 @pytest.fixture
-def lines(monkeypatch):
-    monkeypatch.setattr(jobs, "job_counts", lambda *_, **__: {"fit": 1, "score": 2, "total": 3})
+def lines():
+    run = jobs.DryRun(counts={"fit": 1, "score": 2}, total=3, outputs=frozenset())
 
     def make(**changes: object) -> dict[str, str]:
-        found = jobs.findings({}, cost=Cost(**PLAIN | changes), snakefile=Path("Snakefile"))
-        return {finding.subject: finding.found for finding in found}
+        return {finding.subject: finding.found for finding in jobs.findings(run, cost=Cost(**PLAIN | changes))}
 
     return make
 
@@ -67,6 +73,8 @@ def test_what_is_counted_and_what_is_assumed_is_said(lines):
     assert text["patches"] == "10 to encode of 40 (at most: full capture areas are assumed; 1 of 2 slides are ingested)"
     assert lines(ingested=2)["patches"] == "10 to encode of 40 (counted; 2 of 2 slides are ingested)"
     assert text["encoding"] == "0 GPU-hours: no encoder in use is a network"
+    idle = (Network(name="uni", gigaflops=123.1, teraflops=120.0, assumed=False),)
+    assert lines(networks=idle)["encoding"] == "0 GPU-hours: no network has patches left to encode"
     assert text["disk"].startswith("about 2 GB of features; not counted: expression")
 
 

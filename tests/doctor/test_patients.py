@@ -77,7 +77,7 @@ def test_slides_of_one_hest_id_are_found_between_and_within_datasets(row):
     first = {"a": slide("first", "a", "TENX1"), "b": slide("first", "b", ""), "c": slide("first", "c", "TENX2")}
     second = {"x": slide("second", "x", "TENX1"), "y": slide("second", "y", "")}
     (finding,) = patients.between({"first": first, "second": second})
-    assert finding.found == "1 slides are the same by their HEST ids: a = x (TENX1)"
+    assert finding.found == "the same by HEST id: 1 slide: a = x (TENX1)"
     first["d"] = slide("first", "d", "TENX2")
     assert patients.between({"first": first})[0].found == "one HEST id, several slides: TENX2 (c, d)"
 

@@ -49,6 +49,10 @@ def test_slides_are_summed_up_by_source(slide):
     ]
 
 
+def test_one_scale_is_written_once(slide):
+    assert said(slide("a", 0.5001), slide("b", 0.5)) == [("ok", "2 slides: 0.5 µm/px, from metadata (2)")]
+
+
 def test_a_slide_without_scale_and_without_spots_is_missing(slide):
     row = slide("a", None)
     (finding,) = scales.findings("own", scales.look({"a": row}))
@@ -61,7 +65,7 @@ def test_sheet_against_metadata_is_settled_by_spots_alone(slide):
     level, found = said(slide("a", 0.5, mpp="0.25"))[0]
     assert (level, found) == ("missing", "0.25 µm/px in the sheet, 0.5 in the metadata")
     with_spots = said(slide("b", 0.5, mpp="0.25", layout="her2st"))
-    assert with_spots[0] == ("ok", "1 slides: 0.25 µm/px, from sheet (1)")
+    assert with_spots[0] == ("ok", "1 slide: 0.25 µm/px, from sheet (1)")
     assert with_spots[1][0] == "note"
     assert "if the spot grid agrees" in with_spots[1][1]
     assert len(said(slide("c", 0.5, mpp="0.52"))) == 1  # 4 % is agreement
@@ -70,7 +74,7 @@ def test_sheet_against_metadata_is_settled_by_spots_alone(slide):
 def test_the_datasets_own_metadata_outrank_the_image(slide, tmp_path):
     (tmp_path / "meta.json").write_text(json.dumps({"pixel_size_um_estimated": 0.5}))
     row = slide("a", 0.05, layout="hest", metadata=str(tmp_path / "meta.json"))
-    assert said(row) == [("ok", "1 slides: 0.5 µm/px, from the dataset's metadata (1)")]
+    assert said(row) == [("ok", "1 slide: 0.5 µm/px, from the dataset's metadata (1)")]
 
 
 def test_a_scale_that_no_scanner_has_is_noted(slide):
@@ -90,14 +94,14 @@ def test_an_image_that_is_none_is_missing_and_the_others_are_looked_at(slide):
     broken = slide("a", None)
     Path(broken.files["image"]).write_bytes(b"\xff\xd8\xff and no more")
     findings = said(broken, slide("b", 0.5))
-    assert findings[0] == ("ok", "1 slides: 0.5 µm/px, from metadata (1)")
+    assert findings[0] == ("ok", "1 slide: 0.5 µm/px, from metadata (1)")
     assert findings[1][0] == "missing"
     assert "a.jpg" in findings[1][1]
 
 
 def test_a_slide_made_of_stored_patches_has_no_image_to_look_at(row):
     patches = row("own", "T1", layout="hest_bench", files={"patches": "p.h5", "counts": "c.h5ad"})
-    assert said(patches) == [("ok", "1 slides: from stored patches (1)")]
+    assert said(patches) == [("ok", "1 slide: from stored patches (1)")]
 
 
 def test_an_ingested_slide_is_told_by_its_record(slide, row):

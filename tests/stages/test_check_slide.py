@@ -118,7 +118,7 @@ def test_a_misfit_fails_and_its_picture_is_kept(check, tmp_path):
     assert "S1.spots.parquet: spots on tissue: expected at least 50% of the spots on tissue" in message
     assert "an alignment of at least 0.9; found alignment 0." in message
     assert "mirrored in y" in error.value.found
-    assert "put S1 on the dataset's exclude list with a reason, or lower qc.min_on_tissue" in error.value.remedy
+    assert "put S1 on the dataset's exclude list with a reason, or lower quality.min_on_tissue" in error.value.remedy
     kept = tmp_path / "logs" / "S1"
     assert str(kept / "S1.qc.jpg") in error.value.remedy
     assert sorted(path.name for path in kept.iterdir()) == ["S1.qc.jpg", "S1.qc.json"]

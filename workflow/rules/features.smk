@@ -114,7 +114,10 @@ for together, views in plan.passes().items():
             quality=lambda w: ancient(plan.quality_input(w)),
             weights=lambda w: ancient(plan.weights_input(w)),
         output:
-            [directory(f"results/features/{{dataset}}/{view}/{{encoder}}/{{slide}}") for view in views],
+            [
+                directory(f"results/features/{{dataset}}/{view}/{{encoder}}/{{slide}}")
+                for view in views
+            ],
         log:
             f"results/logs/encode_slide/{{dataset}}.{together}.{{encoder}}.{{slide}}.log",
         benchmark:

@@ -26,26 +26,28 @@ class Survey:
 def survey(config: Config, name: str, *, repository: Path) -> Survey:
     """Join the sheet of dataset ``name`` with the files under its root, as a run does."""
     dataset = config.datasets[name]
+    rootless = dataset.generator is None and dataset.root is None
     try:
         listed = _listed(dataset, locate(dataset.sheet, repository))
     except StainscriptError as error:
-        return Survey(findings=[from_error(error, subject=name)], error=error)
+        return Survey(findings=[from_error(error, subject=name)], error=error, rootless=rootless)
     refused = None
     try:
         rows = read_cohorts(config, datasets=[name], repository=repository)[name]
         findings = [_summary(name, dataset, rows, total=len(listed))]
     except StainscriptError as error:
-        rows, findings, refused = {}, [from_error(error, subject=name)], error
+        finding = from_error(error, subject=name)
+        of_root = rootless and f"datasets.{name}.root" in finding.found  # said of all datasets together
+        rows, findings, refused = {}, [] if of_root else [finding], error
     findings += _options(name, dataset, rows)
     findings += _excluded(name, dataset)
     findings += _left_out(name, dataset, [cells for cells in listed if cells["slide"] not in rows], any_here=bool(rows))
-    rootless = dataset.generator is None and dataset.root is None
     return Survey(rows=rows, findings=findings, error=refused, rootless=rootless)
 
 
 def findings(surveys: Mapping[str, Survey], *, fetched: Collection[str]) -> list[Finding]:
     """All datasets' findings, those without a root in one. fetched: datasets that ``snakemake download`` knows."""
-    found = [finding for survey in surveys.values() if not survey.rootless for finding in survey.findings]
+    found = [finding for survey in surveys.values() for finding in survey.findings]
     rootless = [name for name, survey in surveys.items() if survey.rootless]
     if not rootless:
         return found
@@ -61,9 +63,13 @@ def findings(surveys: Mapping[str, Survey], *, fetched: Collection[str]) -> list
 
 
 def fetched(config: Config, names: Iterable[str], *, repository: Path) -> set[str]:
-    """Those datasets of which a download sheet says where the files come from."""
-    sheets = repository / "workflow" / "sheets" / "downloads"
-    return {name for name in names if (sheets / f"{Path(config.datasets[name].sheet).stem}.tsv").is_file()}
+    """Those datasets of which a manifest says where the files come from."""
+    chosen = {name: config.datasets[name] for name in names}
+    manifests = {
+        name: dataset.downloads or f"workflow/sheets/downloads/{Path(dataset.sheet).name}"
+        for name, dataset in chosen.items()
+    }
+    return {name for name, file in manifests.items() if Path(file).is_file() or (repository / file).is_file()}
 
 
 def _listed(dataset: Dataset, sheet: Path) -> list[dict[str, str]]:

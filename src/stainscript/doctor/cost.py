@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -43,7 +43,7 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """An estimate of the encoding that is left: what has features already costs nothing."""
+    """An estimate of the encoding that is left: what Snakemake would not run again costs nothing."""
 
     patches: int  # left
     patches_in_all: int
@@ -61,8 +61,11 @@ class Cost:
         return self.feature_bytes + self.patch_bytes + self.weight_bytes
 
 
-def estimate(plan: Plan, *, scales: Mapping[str, list[Scale]]) -> Cost:
-    """Count what ``plan`` encodes and stores. scales: of each dataset's slides, for the size of those without spots."""
+def estimate(plan: Plan, *, scales: Mapping[str, list[Scale]], outputs: Collection[str]) -> Cost:
+    """Count what ``plan`` has still to encode and to store.
+
+    scales: of each dataset's slides, for the size of those without spots; outputs: what the jobs to run will write.
+    """
     config = plan.config
     used = {(e.dataset, slide) for e in plan.experiments.values() for slide in _slides(plan, e)}
     known = {key: _ingested_spots(*key) for key in used}
@@ -76,9 +79,8 @@ def estimate(plan: Plan, *, scales: Mapping[str, list[Scale]]) -> Cost:
         for slide in _slides(plan, e)
     }
     count = partial(_images, config, spots)
-    left = [job for job in jobs if not Path(paths.features(*job)).is_dir()]
-    cut = {(dataset, view, slide) for dataset, view, _, slide in jobs} if config.keep_patches else set()
-    cut = {where for where in cut if not Path(paths.patches(*where)).is_dir()}
+    left = [job for job in jobs if paths.features(*job) in outputs]
+    cut = {(d, v, s) for d, v, _, s in jobs if paths.patches(d, v, s) in outputs}
     names = sorted({encoder for _, _, encoder, _ in jobs})
     networks = [_network(config, name) for name in names if encoders.needs_gpu(config.encoders[name].kind)]
     work = [sum(count(d, v, s) for d, v, e, s in left if e == n.name) * n.gigaflops / 1e3 for n in networks]

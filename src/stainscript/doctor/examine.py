@@ -37,17 +37,19 @@ def examine(raw: Mapping[str, Any], *, repository: str | Path) -> Chapters:
     surveys = {name: cohorts.survey(config, name, repository=repository) for name in datasets}
     rows = {name: found.rows for name, found in surveys.items() if found.rows}
     looked = {name: scales.look(found) for name, found in rows.items()}
+    used = _encoders(config)
+    of_encoder = dict(zip(used, weights.weights(config, used, repository=repository), strict=True))
     chapters: Chapters = [
         ("Datasets", cohorts.findings(surveys, fetched=cohorts.fetched(config, datasets, repository=repository))),
         ("Scale", [finding for name in rows for finding in scales.findings(name, looked[name])]),
         ("Spots on tissue", [finding for name in rows for finding in scales.quality(name, config, rows[name])]),
         ("Duplicate slides", copies.copies(rows)),
         ("Patients", [*patients.splits(config, rows, pairs), *patients.between(rows)]),
-        ("Encoders", weights.weights(config, _encoders(config), repository=repository)),
+        ("Encoders", list(of_encoder.values())),
     ]
     chapters = [(title, findings) for title, findings in chapters if findings]
     known = {str(found.error) for found in surveys.values()} | {text.found for text in missing_in(chapters)}
-    return [*chapters, *_run(raw, config, repository, known, looked)]
+    return [*chapters, *_run(raw, config, repository, known, _without_weights(config, of_encoder), looked)]
 
 
 def _encoders(config: Config) -> list[str]:
@@ -73,15 +75,19 @@ def _run(
     config: Config,
     repository: Path,
     known: Collection[str],
+    absent: list[str],
     looked: Mapping[str, list[scales.Scale]],
 ) -> Chapters:
-    """What the run will be; where the plan cannot be made, why (unless that is ``known``), and the machine alone."""
+    """What the run will be; where the plan cannot be made, why (unless that is ``known``), and the machine alone.
+
+    absent: encoders without their weights, whose jobs are counted all the same.
+    """
     wanted = _wants_gpu(config)
-    absent = _without_weights(config, repository)
     raw = _as_if_there(raw, absent)
     options = {"accelerator": config.hardware.accelerator, "devices": config.hardware.devices}
     try:
         plan = Plan(copy.deepcopy(dict(raw)), repository=repository)
+        dry = jobs.dry_run(raw, snakefile=repository / "Snakefile")
     except StainscriptError as error:
         stopped = from_error(error, subject="plan")
         if {str(error), stopped.found} & set(known):
@@ -89,21 +95,21 @@ def _run(
             stopped = Finding(level="note", subject="jobs, GPU-hours and disk", found=found)
         here = [*machine.disk(paths.RESULTS, needed_bytes=0), *machine.gpus(wanted=wanted, **options)]
         return [("Machine", here), ("Run", [stopped])]
-    estimate = cost.estimate(plan, scales=looked)
-    run = jobs.findings(raw, cost=estimate, snakefile=repository / "Snakefile")
+    estimate = cost.estimate(plan, scales=looked, outputs=dry.outputs)
+    run = jobs.findings(dry, cost=estimate)
     if absent:
         run.insert(0, Finding(level="note", subject="counted", found=f"as if the weights of {few(absent)} were here"))
     here = [*machine.disk(paths.RESULTS, needed_bytes=estimate.bytes), *machine.gpus(wanted=wanted, **options)]
     return [("Machine", here), ("Run", run)]
 
 
-def _without_weights(config: Config, repository: Path) -> list[str]:
+def _without_weights(config: Config, of_encoder: Mapping[str, Finding]) -> list[str]:
     """Encoders in use whose file of weights is not here, so that no plan can be made with them."""
     return [
         name
-        for name in _encoders(config)
-        if not (config.encoders[name].weights == HUB and weights.on_hub(config.encoders[name].kind))
-        and missing_in([("", weights.weights(config, [name], repository=repository))])
+        for name, finding in of_encoder.items()
+        if finding.level == "missing"
+        and not (config.encoders[name].weights == HUB and weights.on_hub(config.encoders[name].kind))
     ]
 
 

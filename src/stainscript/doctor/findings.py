@@ -40,6 +40,11 @@ def few(names: Sequence[str], *, shown: int = SHOWN) -> str:
     return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 slide``, ``4 slides``."""
+    return f"{number:,} {noun}" + "s" * (number != 1)
+
+
 def size(n_bytes: float) -> str:
     """Bytes as a person reads them: ``3.1 GB``, decimal units."""
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
@@ -64,6 +69,5 @@ def as_text(chapters: Iterable[tuple[str, list[Finding]]]) -> str:
             lines.append(f"  {MARKS[finding.level]} {finding.subject}: {finding.found}")
             if finding.remedy:
                 lines.append(f"          -> {finding.remedy}")
-    notes = f"{counts['note']} note" + "s" * (counts["note"] != 1)
-    lines += ["", f"{counts['missing']} missing, {notes}, {counts['ok']} ok"]
+    lines += ["", f"{counts['missing']} missing, {counted(counts['note'], 'note')}, {counts['ok']} ok"]
     return "\n".join(lines[1:]) + "\n"

@@ -3,38 +3,45 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from stainscript.doctor.cost import CPU_TERAFLOPS, Cost
-from stainscript.doctor.findings import Finding, from_error, size
-from stainscript.errors import DataContractError, StainscriptError
+from stainscript.doctor.findings import Finding, size
+from stainscript.errors import DataContractError
 from stainscript.plan import paths
 
-
-def findings(raw: Mapping[str, Any], *, cost: Cost, snakefile: Path) -> list[Finding]:
-    """Jobs, patches, hours and disk of a run with the config ``raw``."""
-    found = []
-    try:
-        counts = job_counts(raw, snakefile=snakefile)
-        total = counts.pop("total", 0)
-        listed = ", ".join(f"{count} {rule}" for rule, count in sorted(counts.items(), key=lambda item: -item[1]))
-        found.append(Finding(level="ok", subject="jobs", found=f"{total} to run" + (f": {listed}" if listed else "")))
-        found.append(fits(counts.get("fit", 0)))
-    except StainscriptError as error:
-        found.append(from_error(error, subject="jobs"))
-    return [*found, _patches(cost), _encoding(cost), _disk(cost)]
+OUTPUT = re.compile(r"^    output: (.*)$", re.MULTILINE)
+ANNOTATION = re.compile(r" \([^)]*\)")  # as in "thumbnail.jpg (update)"
 
 
-def job_counts(raw: Mapping[str, Any], *, snakefile: Path) -> dict[str, int]:
-    """Jobs by rule, and ``total``, that Snakemake would run now with this config; empty when there is nothing to do.
+@dataclass(frozen=True, kw_only=True)
+class DryRun:
+    """What Snakemake would do now: jobs by rule, and what they would write."""
+
+    counts: dict[str, int]
+    total: int
+    outputs: frozenset[str]
+
+
+def findings(run: DryRun, *, cost: Cost) -> list[Finding]:
+    """Jobs, patches, hours and disk of the run to come."""
+    listed = ", ".join(f"{count} {rule}" for rule, count in sorted(run.counts.items(), key=lambda item: -item[1]))
+    total = Finding(level="ok", subject="jobs", found=f"{run.total} to run" + (f": {listed}" if listed else ""))
+    return [total, fits(run.counts.get("fit", 0)), _patches(cost), _encoding(cost), _disk(cost)]
+
+
+def dry_run(raw: Mapping[str, Any], *, snakefile: Path) -> DryRun:
+    """Ask Snakemake what it would run now with the config ``raw``; nothing, where there is nothing to do.
 
     Raises ``DataContractError`` with Snakemake's last words where the dry run fails.
     """
@@ -42,7 +49,7 @@ def job_counts(raw: Mapping[str, Any], *, snakefile: Path) -> dict[str, int]:
         yaml.safe_dump(json.loads(json.dumps(raw)), file)
         file.flush()
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--configfile", file.name]
-        done = subprocess.run([*command, "--dry-run", "--quiet", "rules"], capture_output=True, text=True, check=False)
+        done = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line.strip() for line in (done.stderr or done.stdout).splitlines()]
         lines = [line for line in lines if line and not line.startswith("File ")]  # where in the Snakefile
@@ -53,14 +60,16 @@ def job_counts(raw: Mapping[str, Any], *, snakefile: Path) -> dict[str, int]:
             found=lines[-1] if lines else f"exit status {done.returncode}",
             remedy="see snakemake --dry-run",
         )
-    return parse_counts(done.stdout + done.stderr)
+    return parsed(done.stdout + done.stderr)
 
 
-def parse_counts(text: str) -> dict[str, int]:
-    """The first table ``Job stats:`` of a dry run, which prints it twice: rule → jobs, with ``total``."""
+def parsed(text: str) -> DryRun:
+    """Read a dry run's output: the table ``Job stats:``, which is printed twice, and each job's outputs."""
     _, _, table = text.partition("Job stats:\n")
     cells = [line.split() for line in table.partition("\n\n")[0].splitlines()]
-    return {line[0]: int(line[1]) for line in cells if len(line) == 2 and line[1].isdigit()}
+    counts = {line[0]: int(line[1]) for line in cells if len(line) == 2 and line[1].isdigit()}
+    outputs = (name for line in OUTPUT.findall(text) for name in ANNOTATION.sub("", line).split(", "))
+    return DryRun(total=counts.pop("total", 0), counts=counts, outputs=frozenset(outputs))
 
 
 def fits(waiting: int) -> Finding:
@@ -89,6 +98,8 @@ def _patches(cost: Cost) -> Finding:
 def _encoding(cost: Cost) -> Finding:
     if not cost.networks:
         return Finding(level="ok", subject="encoding", found="0 GPU-hours: no encoder in use is a network")
+    if not cost.gpu_hours:
+        return Finding(level="ok", subject="encoding", found="0 GPU-hours: no network has patches left to encode")
     each = "; ".join(
         f"{network.name} {network.gigaflops:.3g} GFLOP a patch{' (assumed)' if network.assumed else ''} at "
         f"{network.teraflops:g} TFLOP/s"

@@ -7,11 +7,10 @@ from itertools import combinations
 
 from stainscript.config import Config
 from stainscript.datasets.overlaps import shared_donors
-from stainscript.doctor.findings import Finding, few, from_error
+from stainscript.doctor.findings import Finding, counted, few, from_error
 from stainscript.errors import StainscriptError
-from stainscript.plan.cohorts import Row, in_root, with_task
-from stainscript.splits.check import check_folds
-from stainscript.splits.schemes import make_folds
+from stainscript.plan.cohorts import Row
+from stainscript.plan.folds import folds_of
 from stainscript.types import Fold
 
 APART = "never train on one and test on the other, or leave these slides out of one by its exclude list"
@@ -44,10 +43,8 @@ def between(cohorts: Mapping[str, Mapping[str, Row]]) -> list[Finding]:
 def _of_split(config: Config, dataset: str, split: str, cohort: Mapping[str, Row]) -> Finding:
     subject = f"{dataset}, {split}"
     patients = {row.slide: row.patient for row in cohort.values() if row.measured}
-    allowed = config.splits[split].allow_shared_patients
     try:
-        folds = _folds(config, dataset, split, patients)
-        check_folds(folds, patients=patients, name=f"{dataset}.{split}", allow_shared_patients=allowed)
+        folds = folds_of(config, dataset=dataset, split=split, patients=patients)
     except StainscriptError as error:
         return from_error(error, subject=subject)
     shared = _on_both_sides(folds, patients)
@@ -59,22 +56,6 @@ def _of_split(config: Config, dataset: str, split: str, cohort: Mapping[str, Row
     people = len({patients[slide] for slide in used})
     found = f"{len(folds)} folds of {len(used)} slides and {people} patients, none of them on both sides"
     return Finding(level="ok", subject=subject, found=found)
-
-
-def _folds(config: Config, dataset: str, split: str, patients: Mapping[str, str]) -> list[Fold]:
-    """As the run makes them."""
-    chosen = config.splits[split]
-    return make_folds(
-        scheme=chosen.scheme,
-        slides=list(patients.items()),
-        only=chosen.slides,
-        n_folds=chosen.n_folds,
-        test=chosen.test,
-        folder=None if chosen.folder is None else in_root(config, dataset, chosen.folder),
-        task=None if chosen.task is None else with_task(chosen.task, dataset),
-        validation=chosen.validation.model_dump(),
-        seed=chosen.seed,
-    )
 
 
 def _on_both_sides(folds: Iterable[Fold], patients: Mapping[str, str]) -> list[str]:
@@ -122,5 +103,5 @@ def _shared_slides(first: str, second: str, cohorts: Mapping[str, Mapping[str, R
     shared = [f"{slide} = {ids[1][key]} ({key})" for key, slide in ids[0].items() if key in ids[1]]
     if not shared:
         return None
-    found = f"{len(shared)} slides are the same by their HEST ids: {few(shared)}"
+    found = f"the same by HEST id: {counted(len(shared), 'slide')}: {few(shared)}"
     return Finding(level="note", subject=f"{first} and {second}", found=found, remedy=APART)

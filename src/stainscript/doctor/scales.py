@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from stainscript.config import Config
 from stainscript.datasets.hest_release import pixel_size, read_metadata
 from stainscript.datasets.scale import MPP_TOLERANCE
-from stainscript.doctor.findings import SHOWN, Finding, few, from_error
+from stainscript.doctor.findings import SHOWN, Finding, counted, few, from_error
 from stainscript.errors import StainscriptError
 from stainscript.plan import paths
 from stainscript.plan.cohorts import Row
@@ -49,11 +49,15 @@ def findings(name: str, scales: list[Scale]) -> list[Finding]:
         return []
     good = [scale for scale in scales if scale.source]
     known = sorted(scale.mpp for scale in good if scale.mpp is not None)
-    values = "" if not known else f"{known[0]:.3g} to {known[-1]:.3g} µm/px, " if known[0] < known[-1] else ""
-    values = f"{known[0]:.3g} µm/px, " if known and not values else values
+    ends = [f"{mpp:.3g}" for mpp in (*known[:1], *known[-1:])]
+    values = f"{' to '.join(dict.fromkeys(ends))} µm/px, " if ends else ""
     sources = Counter(scale.source for scale in good)
     listed = ", ".join(f"{source} ({count})" for source, count in sources.most_common())
-    found = [Finding(level="ok", subject=name, found=f"{len(good)} slides: {values}from {listed}")] if good else []
+    found = (
+        [Finding(level="ok", subject=name, found=f"{counted(len(good), 'slide')}: {values}from {listed}")]
+        if good
+        else []
+    )
     problems = [scale.problem for scale in scales if scale.problem is not None]
     for level in ("missing", "note"):
         those = [problem for problem in problems if problem.level == level]

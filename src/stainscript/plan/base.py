@@ -11,10 +11,9 @@ from stainscript.artifacts.provenance import environment_digest
 from stainscript.config import Config, Protocol, load
 from stainscript.errors import DataContractError
 from stainscript.plan import paths
-from stainscript.plan.cohorts import Row, in_root, locate, read_cohorts, with_task
+from stainscript.plan.cohorts import Row, locate, read_cohorts
 from stainscript.plan.experiments import Experiment, expand
-from stainscript.splits.check import check_folds
-from stainscript.splits.schemes import make_folds
+from stainscript.plan.folds import folds_of
 from stainscript.types import Fold
 
 
@@ -33,7 +32,15 @@ class PlanBase:
             self.config, datasets=datasets, repository=self.repository
         )
         pairs = sorted({(e.dataset, self.protocol(e).split) for e in self.experiments.values()})
-        self.folds: dict[tuple[str, str], list[Fold]] = {pair: self._folds(*pair) for pair in pairs}
+        self.folds: dict[tuple[str, str], list[Fold]] = {
+            (dataset, split): folds_of(
+                self.config,
+                dataset=dataset,
+                split=split,
+                patients={row.slide: row.patient for row in self.cohorts[dataset].values() if row.measured},
+            )
+            for dataset, split in pairs
+        }
 
     @property
     def measured(self) -> list[str]:
@@ -113,25 +120,6 @@ class PlanBase:
                     found=f"{e.dataset}, which is measured",
                     remedy=f"leave {e.entry} out of this dataset's grids; oracle brackets measured data",
                 )
-
-    def _folds(self, dataset: str, split: str) -> list[Fold]:
-        chosen = self.config.splits[split]
-        slides = [(row.slide, row.patient) for row in self.cohorts[dataset].values() if row.measured]
-        folds = make_folds(
-            scheme=chosen.scheme,
-            slides=slides,
-            only=chosen.slides,
-            n_folds=chosen.n_folds,
-            test=chosen.test,
-            folder=None if chosen.folder is None else in_root(self.config, dataset, chosen.folder),
-            task=None if chosen.task is None else with_task(chosen.task, dataset),
-            validation=chosen.validation.model_dump(),
-            seed=chosen.seed,
-        )
-        check_folds(
-            folds, patients=dict(slides), name=f"{dataset}.{split}", allow_shared_patients=chosen.allow_shared_patients
-        )
-        return folds
 
 
 def leaves(value: Any) -> Iterator[str]:

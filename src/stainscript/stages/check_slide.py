@@ -192,5 +192,5 @@ def _failure(spots: str | Path, numbers: Mapping[str, Any], picture: Path, slide
         expected=expected,
         found="; ".join(numbers["reasons"]),
         remedy=f"look at {picture}; correct the positions, put {slide} on the dataset's exclude list with a reason, "
-        "or lower qc.min_on_tissue or qc.min_alignment",
+        "or lower quality.min_on_tissue or quality.min_alignment",
     )
