@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+TARGETS = {"all", "everything", "tables", "features", "download"}  # names for files that other rules make
 SOURCES = ("Snakefile", "workflow", "src", "envs", "profiles", "config.yaml")
 
 
@@ -64,7 +65,19 @@ class Workspace:
     def plan(self, *arguments: str) -> list[Job]:
         """The jobs that would run now."""
         done = self.snakemake("--dry-run", *arguments)
-        return [job for job in parse_jobs(done.stdout + done.stderr) if job.rule not in {"all", "everything", "tables"}]
+        return [job for job in parse_jobs(done.stdout + done.stderr) if job.rule not in TARGETS]
+
+    def messages(self, *arguments: str) -> set[str]:
+        """What a run that must fail says of broken contracts: each message once, wherever it was printed; no traceback.
+
+        Snakemake prints a failed job's log, so that the same message comes a second time, as a line of the log.
+        """
+        done = self.snakemake(*arguments, check=False)
+        text = done.stdout + done.stderr
+        assert done.returncode != 0, text[-6000:]
+        assert "Traceback" not in text, text[-6000:]
+        lines = (re.sub(r"^\d{4}-\S+ \S+ ERROR \S+: ", "", line.strip()) for line in text.splitlines())
+        return {line for line in lines if ": expected " in line and "; found " in line and "Remedy: " in line}
 
     def counts(self, *arguments: str) -> Counter[str]:
         return Counter(job.rule for job in self.plan(*arguments))

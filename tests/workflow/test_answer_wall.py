@@ -11,12 +11,22 @@ pytestmark = pytest.mark.workflow
 
 MAY_READ_EVERYTHING = {"score", "predict_control"}
 MAKES_IT = {"ingest_slide", "draw_phantom"}
+SEES_PIXELS = {"check_slide", "extract_patches", "encode_slide", "encode_slide_both"}
 
 
 @pytest.fixture(scope="module")
 def jobs(fresh, tmp_path_factory):
-    """All jobs of a run from nothing."""
-    return fresh(tmp_path_factory.mktemp("wall")).plan()
+    """All jobs of a run from nothing, with every kind of job that reads pixels: patches kept, two views in one pass."""
+    space = fresh(tmp_path_factory.mktemp("wall"))
+    space.configure(change)
+    return space.plan()
+
+
+def change(config: dict) -> None:
+    config["keep_patches"] = True
+    for view in ("patch", "tile"):
+        config["views"][view]["cut_with"] = "both"
+    config["features"] = [{"datasets": ["phantom"], "views": ["field"], "encoders": ["morphology"]}]
 
 
 def ancestors(job, makers):
@@ -68,16 +78,27 @@ def test_the_walk_finds_a_planted_leak(jobs, phantom_run) -> None:
     assert any(line.startswith("select_panel") for line in leaks(planted, folds))
 
 
-def test_images_are_cut_and_encoded_without_expression(jobs) -> None:
+def test_slides_are_checked_cut_and_encoded_without_expression(jobs) -> None:
+    """Not even through another job: of all that they depend on, only ingestion knows the counts."""
+    makers = {name: job for job in jobs for name in job.outputs}
+    seeing = [job for job in jobs if job.rule in SEES_PIXELS]
+    assert {job.rule for job in seeing} == SEES_PIXELS
+    for job in seeing:
+        for step in ancestors(job, makers):
+            assert not [name for name in step.inputs if name.startswith("results/expression/")], (job, step)
+            assert step.rule in SEES_PIXELS | MAKES_IT | {"ingest_image"}, (job, step)
+
+
+def test_a_slide_is_checked_before_it_is_cut_or_encoded(jobs) -> None:
     for job in jobs:
-        if job.rule in {"extract_patches", "encode_patches"}:
-            assert not [name for name in job.inputs if name.startswith("results/expression/")]
+        if job.rule in SEES_PIXELS - {"check_slide"}:
+            assert f"results/slides/phantom/{job.wildcards['slide']}.quality.json" in job.inputs
 
 
 def test_truth_of_the_phantom_reaches_the_ceiling_alone(jobs) -> None:
     for job in jobs:
         if any(name.startswith("results/raw/") for name in job.inputs):
-            allowed = {"ingest_slide", "ingest_image", "extract_patches"}
+            allowed = {"ingest_slide", "ingest_image"} | SEES_PIXELS  # of the folder, these are told the image alone
             ceiling = job.rule == "predict_control" and ".ceiling." in job.wildcards["experiment"]
             assert job.rule in allowed or ceiling, job
 

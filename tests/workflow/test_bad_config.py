@@ -87,6 +87,30 @@ CASES = {
         lambda space: space.configure(lambda c: c["datasets"]["phantom"].pop("generator")),
         ["methods.ceiling", "a generated dataset"],
     ),
+    "excluded slide that is not there": (
+        set_key("datasets", "phantom", "exclude", value={"P9V": "misaligned"}),
+        ["datasets.phantom.exclude", "'P9V'"],
+    ),
+    "rows by an unknown column": (
+        set_key("datasets", "phantom", "only", value={"pacient": "P1"}),
+        ["datasets.phantom.only", "did you mean 'patient'"],
+    ),
+    "grid without a middle": (set_key("views", "region_native", "grid", value=4), ["views.region_native", "odd"]),
+    "two scales of a view": (set_key("views", "patch", "width_um", value=112), ["views.patch", "mpp or width_um"]),
+    "misspelt view to encode": (
+        set_key("features", value=[{"datasets": ["phantom"], "views": ["pach"], "encoders": ["morphology"]}]),
+        ["features.0.views", "did you mean 'patch'"],
+    ),
+    "gated encoder without weights": (
+        lambda space: space.configure(
+            lambda c: (
+                c["encoders"]["uni"].update(weights=None),
+                c.update(features=[{"datasets": ["phantom"], "views": ["patch"], "encoders": ["uni"]}]),
+            )
+        ),
+        ["encoders.uni.weights", "huggingface.co/MahmoodLab/UNI", "pytorch_model.bin"],
+    ),
+    "nothing asked for": (set_key("experiments", value=[]), ["config.yaml", "nothing to do"]),
     "no root": (
         lambda space: space.configure(lambda c: c.update(experiments=["her2st"])),
         ["datasets.her2st.root", "folder that holds the raw files"],

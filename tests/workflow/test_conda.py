@@ -18,8 +18,8 @@ pytestmark = pytest.mark.workflow
 
 STANDIN = Path(__file__).resolve().parents[1] / "standin"
 RULES = {
-    *("draw_phantom", "ingest_slide", "ingest_image", "extract_patches", "encode_patches", "make_split"),
-    *("select_panel", "fit", "predict", "predict_control", "score", "tabulate", "write_report"),
+    *("draw_phantom", "ingest_slide", "ingest_image", "check_slide", "extract_patches", "encode_slide"),
+    *("make_split", "select_panel", "fit", "predict", "predict_control", "score", "tabulate", "write_report"),
 }
 
 TOY = """
@@ -191,6 +191,7 @@ def small(fresh, tmp_path: Path):
     """A fresh folder in which every rule has jobs, but only two methods are compared."""
     made = fresh(tmp_path / "run")
     made.compare_only("oracle", "ridge", unmeasured=True)
+    made.configure(lambda c: c.update(keep_patches=True))
     return made
 
 

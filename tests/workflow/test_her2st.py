@@ -85,3 +85,13 @@ def test_scale_comes_from_the_array_grid(real) -> None:
         info = json.loads((real[0].folder / f"results/slides/her2st/{name}.json").read_text())
         assert info["mpp_source"] == "spot grid"
         assert 0.67 < info["mpp"] < 0.71
+
+
+def test_every_section_passes_the_check_at_the_default_thresholds(real) -> None:
+    for name in WITH_IMAGE:
+        found = json.loads((real[0].folder / f"results/slides/her2st/{name}.quality.json").read_text())
+        assert (found["verdict"], found["reasons"]) == ("pass", [])
+        assert found["thresholds"]["min_on_tissue"] == 0.5
+        assert found["share_on_tissue"] > 0.9
+        assert found["alignment"]["score"] > 0.9
+        assert (real[0].folder / f"results/slides/her2st/{name}.quality.jpg").stat().st_size > 10_000

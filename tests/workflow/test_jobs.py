@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -15,13 +16,17 @@ RIDGE = "phantom.hmhvg.ridge.morphology"
 
 
 def test_a_fresh_folder_plans_methods_times_folds_times_seeds_fits(fresh, tmp_path: Path) -> None:
-    counts = fresh(tmp_path).counts()
+    space = fresh(tmp_path)
+    counts = space.counts()
+    assert [path.name for path in space.folder.iterdir() if path.name != ".snakemake"] == ["config.yaml"]
     assert counts["fit"] == 8 * 3
     unmeasured = 2 * 3  # two methods also predict the slide without expression, in every fold
     assert counts["predict"] + counts["predict_control"] == 8 * 6 + unmeasured
     assert counts["predict_control"] == 2 * 6
     assert counts["score"] == 8 * 3
     assert (counts["ingest_slide"], counts["ingest_image"]) == (6, 1)
+    assert (counts["check_slide"], counts["encode_slide"]) == (7, 7)
+    assert counts["extract_patches"] == counts["fetch_weights"] == counts["download_file"] == 0
     assert counts["select_panel"] == 3
     assert counts["tabulate"] == counts["write_report"] == counts["make_split"] == 1
 
@@ -72,8 +77,8 @@ def test_another_method_adds_exactly_its_own_jobs(phantom_copy) -> None:
     assert Counter(job.rule for job in own) == {"fit": 3, "predict": 6, "score": 3}
 
 
-def test_how_often_a_fit_saves_reruns_nothing(phantom_copy) -> None:
-    phantom_copy.configure(lambda c: c["hardware"].update(save_every_s=5))
+def test_how_often_a_fit_saves_and_how_many_threads_decode_rerun_nothing(phantom_copy) -> None:
+    phantom_copy.configure(lambda c: c["hardware"].update(save_every_s=5, workers=7))
     assert phantom_copy.plan() == []
 
 
@@ -131,8 +136,11 @@ def test_the_first_lines_name_the_default_profile(phantom_run) -> None:
 
 def test_every_rule_has_log_benchmark_and_environment(repository: Path) -> None:
     text = "".join(path.read_text() for path in sorted((repository / "workflow/rules").glob("*.smk")))
-    blocks = [block for block in text.split("\nrule ")[1:] if " as " not in block.splitlines()[0]]
-    assert len(blocks) >= 10
+    blocks = re.split(r"\n\s*rule\b", text)[1:]  # what another `use`s, it has from that one
+    targets = [block for block in blocks if "output:" not in block]
+    assert [block.split(":")[0].strip() for block in targets] == ["download"]
+    blocks = [block for block in blocks if block not in targets]
+    assert len(blocks) >= 15
     for block in blocks:
         for directive in ("log:", "benchmark:", "conda:", "script:"):
             assert f"    {directive}" in block, (block.splitlines()[0], directive)

@@ -59,7 +59,8 @@ def test_grouping_makes_fewer_submissions_than_jobs(finished) -> None:
 
 def test_every_fit_and_encoding_is_a_submission_of_its_own(finished) -> None:
     _, planned, jobs = finished
-    for rule in ("fit", "encode_patches"):
+    for rule in ("fit", "encode_slide"):
+        assert planned[rule]
         assert sum(job["Comment"].startswith(f"rule_{rule}") for job in jobs) == planned[rule]
 
 
@@ -67,7 +68,7 @@ def test_a_fit_that_can_use_a_gpu_asks_for_one(finished) -> None:
     _, _, jobs = finished
     fits = [job for job in jobs if job["Comment"].startswith("rule_fit")]
     assert {job["TresPerJob"] for job in fits} == {"gres:gpu:1"}
-    assert not [job for job in jobs if job["Comment"].startswith("rule_encode_patches") and "TresPerJob" in job]
+    assert not [job for job in jobs if job["Comment"].startswith("rule_encode_slide") and "TresPerJob" in job]
 
 
 def test_the_cluster_run_leaves_nothing_to_do_locally(finished) -> None:
