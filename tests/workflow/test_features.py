@@ -85,6 +85,15 @@ def test_a_changed_threshold_checks_again_and_encodes_nothing(phantom_copy) -> N
     assert phantom_copy.counts() == {"check_slide": len(SLIDES)}
 
 
+def test_jobs_still_to_do_behind_a_check_that_runs_again_are_not_lost(phantom_copy) -> None:
+    for path in (phantom_copy.folder / "results/tables").rglob("leaderboard.*"):
+        path.unlink()
+    phantom_copy.configure(lambda c: c["quality"].update(min_on_tissue=0.4))
+    counts = phantom_copy.counts()
+    assert (counts["check_slide"], counts["tabulate"]) == (len(SLIDES), 1)
+    assert not {"encode_slide", "fit", "score"} & set(counts)
+
+
 def test_a_changed_view_encodes_that_view_alone(phantom_copy) -> None:
     phantom_copy.configure(lambda c: c["views"]["field"].update(seed=9))
     assert phantom_copy.plan() == []

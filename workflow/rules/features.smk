@@ -1,4 +1,5 @@
 # Slides and spots -> quality -> features/ (and patches/ where a run asks for them). No rule sees expression.
+# A new threshold checks slides again and encodes none: quality is `ancient` to what follows.
 
 
 rule check_slide:
@@ -77,7 +78,7 @@ rule encode_slide:
         info="results/slides/{dataset}/{slide}.json",
         spots="results/slides/{dataset}/{slide}.spots.parquet",
         quality=lambda w: ancient(plan.quality_input(w)),
-        weights=lambda w: ancient(plan.weights_input(w)),
+        weights=lambda w: plan.watched_weights(w, ancient),
     output:
         directory("results/features/{dataset}/{view}/{encoder}/{slide}"),
     log:
@@ -112,7 +113,7 @@ for together, views in plan.passes().items():
             info="results/slides/{dataset}/{slide}.json",
             spots="results/slides/{dataset}/{slide}.spots.parquet",
             quality=lambda w: ancient(plan.quality_input(w)),
-            weights=lambda w: ancient(plan.weights_input(w)),
+            weights=lambda w: plan.watched_weights(w, ancient),
         output:
             [
                 directory(f"results/features/{{dataset}}/{view}/{{encoder}}/{{slide}}")

@@ -28,6 +28,17 @@ class FeatureJobs(PlanBase):
         """The slide's quality, which stops a bad one here; ready-made patches have no slide to look at."""
         return [paths.quality(w.dataset, w.slide)] if "image" in self.row(w).files else []
 
+    def behind_ancient(self) -> list[str]:
+        """Made files that later jobs take as ``ancient``: quality, and drawn raw folders. Targets ask for them by name.
+
+        Snakemake looks at nothing behind a job that is to run again (after a kill, or for a new threshold) but through
+        inputs that are not ``ancient``: without such a way to the target, jobs still to do there would be lost.
+        """
+        slides = {(dataset, slide) for dataset, _, _, slide in self.encodings()}
+        rows = [self.cohorts[dataset][slide] for dataset, slide in sorted(slides)]
+        drawn = [paths.raw(row.dataset, row.slide) for row in rows if row.generated]
+        return drawn + [paths.quality(row.dataset, row.slide) for row in rows if "image" in row.files]
+
     def patch_params(self, w: Any) -> dict[str, Any]:
         return {
             "view": self.config.views[w.view].spec(w.view),
@@ -91,6 +102,11 @@ class FeatureJobs(PlanBase):
         """The encoder's weights file, if it has one."""
         weights = self._weights(w.encoder)
         return [weights] if weights not in (None, "random") else []
+
+    def watched_weights(self, w: Any, ancient: Callable[[str], Any]) -> list[Any]:
+        """The same, ``ancient`` where the user brought the file; one that was fetched anew encodes again."""
+        fetched = self.config.encoders[w.encoder].weights == "hub"
+        return [path if fetched else ancient(path) for path in self.weights_input(w)]
 
     def encode_gpus(self, w: Any) -> int:
         accelerated = encoders.needs_gpu(self.config.encoders[w.encoder].kind)
