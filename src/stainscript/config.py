@@ -273,7 +273,7 @@ class Config(Strict):
     @model_validator(mode="after")
     def _names_resolve(self) -> Config:
         if not (self.experiments or self.features or self.download):
-            raise ValueError("nothing to do: name experiments, features or download")
+            raise ValueError("experiments, features or download, else there is nothing to do")
         for name in self.download:
             _known("config.yaml", "download", name, self.datasets)
         for number, wanted in enumerate(self.features):
@@ -343,13 +343,13 @@ def _parse(model: type[BaseModel], value: Any, path: str | Path) -> Any:
 
 def _explain(error: ValidationError, model: type[BaseModel], path: str | Path) -> DataContractError:
     first = error.errors()[0]
-    where = ".".join(map(str, first["loc"]))
+    where = ".".join(map(str, first["loc"])) or "the whole config"
     if first["type"] == "extra_forbidden":
         return unknown_name(path, where, str(first["loc"][-1]), _keys_at(model, first["loc"][:-1]))
     return DataContractError(
         path,
         where,
-        expected=first["msg"],
+        expected=first["msg"].removeprefix("Value error, "),
         found=repr(first["input"])[:80],
         remedy="correct this key; see its comment in config.yaml",
     )

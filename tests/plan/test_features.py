@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from stainscript.errors import DataContractError
 from stainscript.plan.base import leaves
 from stainscript.plan.jobs import Plan
 
@@ -172,6 +173,18 @@ def test_weights_of_a_file_and_of_the_folder_that_holds_it(plan: Callable[..., P
         made = plan(with_encoder(kind="uni", weights=str(given)))
         assert made.weights_input(wildcards(encoder="mine")) == [str(file)]
         assert made.encode_params()(wildcards(encoder="mine"))["encoder"]["weights"] == str(file)
+
+
+def test_absent_weights_say_where_to_ask_and_where_to_put_them(plan: Callable[..., Plan], tmp_path: Path) -> None:
+    used = asking(encoders=["mine"])
+    for absent in (tmp_path / "nowhere.bin", tmp_path):  # a path, and a folder without the published file
+        entry = with_encoder(kind="uni", weights=str(absent))
+        with pytest.raises(DataContractError) as error:
+            plan(lambda c, entry=entry: (entry(c), used(c)))
+        text = str(error.value)
+        for part in ("config.yaml: encoders.mine.weights", f"no file {absent}", "huggingface.co/MahmoodLab/UNI"):
+            assert part in text
+        assert "pytorch_model.bin; put it anywhere" in text
 
 
 def test_weights_from_the_hub_are_a_file_that_a_job_fetches(plan: Callable[..., Plan]) -> None:

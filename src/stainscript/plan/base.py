@@ -8,7 +8,8 @@ from typing import Any
 
 from stainscript import encoders
 from stainscript.artifacts.provenance import environment_digest
-from stainscript.config import Config, Protocol, load
+from stainscript.config import Config, Encoder, Protocol, load
+from stainscript.encoders.base import weights_wanted
 from stainscript.errors import DataContractError
 from stainscript.plan import paths
 from stainscript.plan.cohorts import Row, locate, read_cohorts
@@ -108,7 +109,7 @@ class PlanBase:
             encoders.check(encoder.kind, field=f"encoders.{name}.kind")
             encoders.check_weights(encoder.kind, encoder.weights, field=f"encoders.{name}")
             if encoder.weights not in (None, "hub", "random"):
-                locate(encoder.weights, self.repository)
+                weights_file(encoder, repository=self.repository, field=f"encoders.{name}.weights")
 
     def _check_answers(self) -> None:
         for e in self.experiments.values():
@@ -120,6 +121,25 @@ class PlanBase:
                     found=f"{e.dataset}, which is measured",
                     remedy=f"leave {e.entry} out of this dataset's grids; oracle brackets measured data",
                 )
+
+
+def weights_file(encoder: Encoder, *, repository: Path, field: str) -> Path:
+    """The file that an encoder's ``weights`` point to, themselves or as the folder that holds the published file.
+
+    Raises ``DataContractError`` where there is none; for a published encoder it says where to ask for it. field: the
+    config's key, for the message.
+    """
+    card = encoders.card(encoder.kind) if encoder.kind in encoders.published() else None
+    try:
+        path = locate(encoder.weights, repository)
+    except DataContractError:
+        if card is None:
+            raise
+        path = Path(encoder.weights)
+    path = path / card.file if card is not None and path.is_dir() else path
+    if card is not None and not path.is_file():
+        raise weights_wanted(card, path="config.yaml", field=field, found=f"no file {path}")
+    return path
 
 
 def leaves(value: Any) -> Iterator[str]:

@@ -8,8 +8,7 @@ from typing import Any
 from stainscript import encoders
 from stainscript.artifacts.provenance import code_digest
 from stainscript.plan import paths
-from stainscript.plan.base import PlanBase
-from stainscript.plan.cohorts import locate
+from stainscript.plan.base import PlanBase, weights_file
 
 GPU_WORKERS = 4  # threads that decode beside a GPU, where the config names no number
 
@@ -137,8 +136,7 @@ class FeatureJobs(PlanBase):
             return entry.weights
         if entry.weights == "hub":
             return paths.weights(encoder, encoders.card(entry.kind).file)
-        path = locate(entry.weights, self.repository)
-        return str(path / encoders.card(entry.kind).file if path.is_dir() else path)
+        return str(weights_file(entry, repository=self.repository, field=f"encoders.{encoder}.weights"))
 
     def _asked_for(self) -> list[tuple[str, str, str, str]]:
         return [
