@@ -65,7 +65,7 @@ $(PEERS)/installed: benchmarks/peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
 	touch $@
 
-# JSON schemas of the config for editors, from the models of src/stainscript/config.py.
+# JSON schemas of the config for editors, from the models of src/stainscript/config.
 schemas: $(STAMP)
 	$(BIN)/python -c "import json, pathlib, stainscript.config as c; \
 	[pathlib.Path('workflow/schemas', n).write_text(json.dumps(s, indent=1) + chr(10)) for n, s in c.schemas().items()]"
