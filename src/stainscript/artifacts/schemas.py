@@ -66,6 +66,23 @@ STORES: dict[str, StoreSchema] = {
         },
         attrs=FEATURE_ATTRS,
     ),
+    "tokens": StoreSchema(
+        zarr_name="tokens.zarr",
+        arrays={
+            "tokens": ArraySchema(("spot", "position"), ("int32",)),  # rank tokens, padded right; or one count a gene
+            "spot_id": ArraySchema(("spot",), STRING),
+        },
+        attrs=("dataset", "slide", "rule", "vocabulary_sha256", "training_slides"),
+        optional={"gene_id": ArraySchema(("position",), STRING)},  # count tokens: the gene of each position
+    ),
+    "gene_text": StoreSchema(
+        zarr_name="embeddings.zarr",
+        arrays={
+            "embeddings": ArraySchema(("gene", "feature"), ("float32",)),
+            "gene_id": ArraySchema(("gene",), STRING),
+        },
+        attrs=("source", "release", "prompt", "model", "encoder", "weights_sha256", "pooling", "descriptions_sha256"),
+    ),
     "predictions": StoreSchema(
         zarr_name="predicted.zarr",
         arrays={
