@@ -111,3 +111,48 @@ def test_join_refuses_a_mask_that_only_some_batches_have():
     bare = replace(with_grid("b", 2), masks={})
     with pytest.raises(ValueError, match=r"batches of different views: \['region'\] and \[\] \(masks\)"):
         join([with_grid("a", 2), bare])
+
+
+def partly(slide: str, spots: int, *genes: bool, start: int = 0) -> SpotBatch:
+    return replace(coded(slide, spots, start=start), measured=np.array([genes]))
+
+
+def test_the_target_mask_of_a_spot_is_what_its_slide_measures():
+    batch = join([partly("a", 2, True, True, False, True), partly("b", 1, False, True, True, True)])
+    assert batch.target_mask.tolist() == [[True, True, False, True]] * 2 + [[False, True, True, True]]
+    assert coded("a", 2).target_mask is None
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_taken_spots_keep_the_mask_of_their_slide(on_device):
+    batch = join([partly("a", 2, True, True, False, True), partly("b", 2, False, True, True, True)])
+    taken = (batch.to("cpu") if on_device else batch).take(np.array([3, 0, 2]))
+    assert taken.target_mask[:, 0].tolist() == [False, True, False]
+    neighbours = batch.take(np.array([[0, 3]]))
+    assert neighbours.target_mask.shape == neighbours.target.shape == (1, 2, 4)
+    assert neighbours.target_mask[0, :, 2].tolist() == [False, True]
+
+
+def test_the_mask_stays_boolean_on_a_device():
+    moved = partly("a", 2, True, True, False, True).to("cpu")
+    assert (moved.measured.dtype, moved.target_mask.dtype) == (torch.bool, torch.bool)
+
+
+def test_join_takes_a_batch_without_a_mask_to_measure_everything():
+    joined = join([coded("a", 1), partly("b", 1, False, True, True, True), partly("c", 1, True, False, True, True)])
+    assert joined.measured.tolist() == [[True] * 4, [False, True, True, True], [True, False, True, True]]
+    assert join([coded("a", 1), coded("b", 1)]).measured is None
+
+
+def test_join_counts_the_mask_of_a_slide_once():
+    one, other = partly("a", 1, True, False, True, True), partly("b", 1, True, True, True, False)
+    joined = join([join([one, other]), partly("b", 1, True, True, True, False, start=5)])
+    assert joined.slides == ("a", "b")
+    assert joined.measured.tolist() == [[True, False, True, True], [True, True, True, False]]
+    assert joined.target_mask[:, 3].tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("again", [coded("a", 1), partly("a", 1, True, True, True, False)])
+def test_join_refuses_a_slide_that_measures_other_genes_the_second_time(again):
+    with pytest.raises(ValueError, match="disagree on the genes that slide a measures"):
+        join([partly("a", 1, True, False, True, True), again])

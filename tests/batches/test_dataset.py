@@ -240,3 +240,66 @@ def test_carve_of_a_slide_does_not_depend_on_the_other_slides():
 def test_a_carve_that_leaves_nothing_to_train_on_raises():
     with pytest.raises(DataContractError, match="0 and 1 of 1 spots"):
         carve_validation(numbered(1), fraction=0.1, seed=0)
+
+
+def forget(cohort, slide, *genes):
+    """Leave ``genes`` out of the counts of a slide: it does not measure them."""
+    path = cohort.files(slide)["expression"]
+    adata = anndata.read_h5ad(path)
+    adata[:, ~adata.var_names.isin(genes)].copy().write_h5ad(path)
+
+
+def test_a_gene_that_a_slide_does_not_measure_is_zero_there_and_masked(cohort, caplog):
+    before = load(cohort, "a", "b")
+    forget(cohort, "b", "ENSG004", "ENSG011")  # one of the panel, one beside it
+    with caplog.at_level("INFO"):
+        batch = load(cohort, "a", "b")
+    assert batch.measured.tolist() == [[True] * 8, [True, True, False, True, True, True, True, True]]
+    assert (batch.target[24:, 2] == 0).all()
+    np.testing.assert_array_equal(batch.target[:24], before.target[:24])
+    assert "b.h5ad does not measure 1 of 8 genes: masked" in caplog.text
+    assert "a.h5ad" not in caplog.text
+
+
+def test_nothing_is_masked_where_every_slide_measures_every_gene(cohort):
+    forget(cohort, "b", "ENSG011")
+    assert load(cohort, "a", "b").measured is None
+
+
+def test_smoothing_leaves_an_unmeasured_gene_at_zero(cohort):
+    forget(cohort, "b", "ENSG004")
+    smooth = dataclasses.replace(TARGET, smooth="grid3x3")
+    entries = [cohort.files(name) for name in "ab"]
+    batch = load_slides(slides=entries, gene_ids=cohort.genes[2:10], target=smooth)
+    assert (batch.target[24:, 2] == 0).all()
+    assert not batch.target_mask[24:, 2].any()
+
+
+def test_a_panel_gene_that_no_slide_measures_raises_and_names_gene_and_panel(cohort):
+    for slide in "ab":
+        forget(cohort, slide, "ENSG004")
+    entries = [cohort.files(name) for name in "ab"]
+    call = {"slides": entries, "gene_ids": cohort.genes[2:10], "target": TARGET, "panel": cohort.panel}
+    with pytest.raises(DataContractError, match=r"panel\.tsv: gene_id: .*2 training slides.*found ENSG004, which none"):
+        load_slides(**call)
+    assert not load_slides(**call, each_gene_somewhere=False).target_mask[:, 2].any()
+
+
+def test_a_slide_that_measures_no_gene_of_the_panel_raises(cohort):
+    forget(cohort, "b", *cohort.genes[2:10])
+    with pytest.raises(DataContractError, match=r"b\.h5ad: gene_id: expected some of the 8 genes.*gene is ENSG000"):
+        load(cohort, "a", "b")
+
+
+def test_both_sides_of_a_carve_keep_the_masks_of_their_slides(cohort):
+    forget(cohort, "b", "ENSG004")
+    for part in carve_validation(load(cohort, "a", "b"), fraction=0.25, seed=0):
+        assert (part.target_mask[:, 2] == (part.slide_index == 0)).all()
+        assert part.target_mask[:, :2].all()
+
+
+def test_answers_of_a_gene_that_the_slide_does_not_measure_are_zero(cohort):
+    forget(cohort, "b", "ENSG004")
+    batch = load(cohort, "b", expression=None, answers=cohort.files("b")["expression"])
+    assert (batch.answers[:, 2] == 0).all()
+    assert batch.measured is None  # answers are for predicting; nothing is learnt from them

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stainscript.batches.batch import SpotBatch
-from stainscript.batches.standardise import by_slide, moments
+from stainscript.batches.standardise import by_slide, column_means, moments
 
 
 def test_moments_by_hand_and_constant_features_have_spread_one():
@@ -53,3 +53,22 @@ def test_input_is_left_alone():
     before = dataclasses.replace(batch).features["patch"].copy()
     by_slide(batch, view="patch")
     np.testing.assert_array_equal(batch.features["patch"], before)
+
+
+@pytest.mark.parametrize("where", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
+def test_masked_moments_by_hand_whatever_the_other_values_hold(where):
+    """Of column 0 count 1 and 3, of column 1 only 7, of column 2 nothing."""
+    values = where(np.array([[1.0, 7.0, np.nan], [3.0, np.nan, np.inf], [1e30, 5.0, 0.0]]))
+    mask = where(np.array([[True, True, False], [True, False, False], [False, False, False]]))
+    mean, spread = moments(values, mask=mask)
+    np.testing.assert_allclose(np.asarray(mean), [2, 7, 0])
+    np.testing.assert_allclose(np.asarray(spread), [1, 1, 1])
+    np.testing.assert_array_equal(np.asarray(column_means(values, mask=mask)), np.asarray(mean))
+
+
+@pytest.mark.parametrize("where", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
+def test_a_mask_that_hides_nothing_leaves_the_moments(where):
+    values = where(np.random.default_rng(0).normal(loc=5, size=(50, 4)))
+    plain, masked = moments(values), moments(values, mask=values == values)
+    for one, other in zip(plain, masked, strict=True):
+        np.testing.assert_allclose(np.asarray(other), np.asarray(one), rtol=1e-14)

@@ -14,7 +14,7 @@ import torch
 
 from stainscript import methods, seeds
 from stainscript.errors import DataContractError
-from stainscript.methods.base import Method, load_state, save_state
+from stainscript.methods.base import FitData, Method, load_state, save_state
 from stainscript.methods.gradient import GradientMethod
 
 NAMES = methods.names()
@@ -196,3 +196,45 @@ def test_learner_beats_the_mean_where_features_carry_the_signal(name, toy):
     error = np.mean((toy.predict(name, **options) - toy.test.target) ** 2)
     floor = np.mean((toy.predict("mean") - toy.test.target) ** 2)
     assert error < 0.5 * floor
+
+
+# slides a, b, c × 12 genes: six patterns of slides, a single gene of one slide among them
+MEASURED = np.ones((3, 12), dtype=bool)
+MEASURED[0, [0, 1, 2]] = MEASURED[1, [2, 3, 4, 5]] = MEASURED[2, [5, 6]] = False
+
+
+def masked(toy, measured, *, unmeasured=None):
+    """The toy problem where slides measure what ``measured`` says; ``unmeasured``: the targets that it hides."""
+
+    def of(batch):
+        changed = dataclasses.replace(batch, measured=measured)
+        if unmeasured is not None:
+            changed = dataclasses.replace(changed, target=np.where(changed.target_mask, batch.target, unmeasured))
+        return changed
+
+    return dataclasses.replace(toy, data=FitData(train=of(toy.data.train), val=of(toy.data.val)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_mask_that_hides_nothing_changes_nothing(name, toy):
+    everything = masked(toy, np.ones_like(MEASURED))
+    np.testing.assert_array_equal(everything.predict(name), toy.predict(name))
+    assert set(everything.fit(name)[2].tensors) == set(toy.fit(name)[2].tensors)
+
+
+@pytest.mark.parametrize("garbage", [np.float32(1e6), np.float32(np.nan)])
+@pytest.mark.parametrize("name", NAMES)
+def test_targets_of_genes_that_a_slide_does_not_measure_teach_nothing(name, garbage, toy):
+    expected = masked(toy, MEASURED, unmeasured=np.float32(0)).predict(name)
+    assert np.isfinite(expected).all()
+    found = masked(toy, MEASURED, unmeasured=garbage)
+    np.testing.assert_array_equal(found.predict(name), expected)
+    state = found.fit(name)[2]
+    assert all(np.isfinite(values).all() for values in state.tensors.values() if values.dtype.kind == "f")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("oracle", "ceiling")])
+def test_a_mask_is_not_overlooked(name, toy):
+    """Without the mask the same zeros are targets like any other, and predictions differ."""
+    hidden = masked(toy, MEASURED, unmeasured=np.float32(0))
+    assert not np.allclose(hidden.predict(name), masked(hidden, None).predict(name), rtol=1e-3, atol=1e-3)

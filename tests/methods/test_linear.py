@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge as Reference
 
 from stainscript import seeds
-from stainscript.methods.linear import Ridge, leave_one_slide_out_errors, relative_error
+from stainscript.batches.batch import SpotBatch
+from stainscript.batches.measured import patterns_of
+from stainscript.methods.linear import Ridge, leave_one_slide_out_errors, relative_error, solve_patterns
 
 
 def problem(seed, spots=20, width=4, genes=3):
@@ -79,3 +81,62 @@ def test_leave_one_slide_out_prefers_a_large_penalty_for_noise_and_a_small_one_f
 def test_constant_gene_has_no_relative_error():
     assert relative_error(np.array([1.0, 5.0]), np.array([2.0, 0.0])) == 0.5
     assert relative_error(np.array([1.0]), np.array([0.0])) == 0.0
+
+
+def spots_of(target, slides, measured):
+    count = len(target)
+    zeros = np.zeros((count, 2))
+    names = tuple("abcde"[: len(measured)])
+    return SpotBatch(
+        slides=names,
+        patients=names,
+        slide_index=slides,
+        spot_id=np.arange(count).astype(str).astype(object),
+        features={},
+        xy_um=zeros,
+        grid=zeros,
+        extent_um=zeros,
+        target=target,
+        measured=measured,
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    alpha=st.floats(0.01, 1e4),
+    width=st.sampled_from([2, 40]),
+    centre_slides=st.booleans(),
+    far=st.sampled_from([0.0, 1e4]),
+)
+def test_patterns_give_what_each_gene_gets_on_its_own_spots(seed, alpha, width, centre_slides, far):
+    """More features than spots, features far from 0, slides without spots, values beyond the mask: all alike."""
+    rng = seeds.generator(seed, "patterns")
+    slides = rng.choice([0, 1, 3], size=24)
+    measured = rng.random((4, 6)) < 0.6
+    values, target = rng.normal(loc=far, size=(24, width)), rng.normal(loc=3, size=(24, 6))
+    target[~measured[slides]] = np.nan
+    spots = spots_of(target, slides, measured)
+    patterns = patterns_of(spots)
+    if not patterns:
+        return
+    found = solve_patterns(values, spots, patterns=patterns, centre_slides=centre_slides, alpha=alpha)
+    for gene in range(6):
+        own = measured[slides, gene]
+        if not own.any():
+            assert not found.weights[:, gene].any()
+            assert found.intercept[gene] == 0
+            continue
+        groups = slides[own] if centre_slides else None
+        expected = Ridge(values[own], target[own][:, [gene]], groups=groups).solve(alpha)
+        np.testing.assert_allclose(found.weights[:, [gene]], expected.weights, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(found.intercept[[gene]], expected.intercept, rtol=1e-6, atol=1e-7 * max(1.0, far))
+
+
+def test_two_slides_and_a_gene_of_one_of_them_by_hand():
+    """On slide a x = −1, 1 and y = 0, 4: w = 4 / (2 + 2) = 1, b = 2. Slide b, at x = 100, says nothing of the gene."""
+    values = np.array([[-1.0], [1.0], [100.0]])
+    spots = spots_of(np.array([[0.0], [4.0], [-7.0]]), np.array([0, 0, 1]), np.array([[True], [False]]))
+    solved = solve_patterns(values, spots, patterns=patterns_of(spots), centre_slides=False, alpha=2.0)
+    np.testing.assert_allclose(solved.weights, [[1.0]])
+    np.testing.assert_allclose(solved.intercept, [2.0])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pytest
 
@@ -214,3 +215,49 @@ def killed_job(call: Path, *, at_epoch: int | None) -> tuple[int | None, int]:
     job.stderr.close()
     assert job.wait() == (0 if at_epoch is None else -signal.SIGKILL)
     return resumed, epoch
+
+
+def forget(cohort, slide, *genes):
+    """Leave ``genes`` out of the counts of a slide: it does not measure them."""
+    path = cohort.files(slide)["expression"]
+    adata = anndata.read_h5ad(path)
+    adata[:, ~adata.var_names.isin(genes)].copy().write_h5ad(path)
+
+
+@pytest.mark.parametrize("method", methods.names())
+def test_every_method_fits_a_panel_that_one_training_slide_measures_in_part(method, cohort, tmp_path):
+    forget(cohort, "b", "ENSG004", "ENSG007")
+    call = arguments(cohort, tmp_path, method, **SMALL.get(method, {}))
+    fit(**call)
+    name, _, spec, state = load_state(call["checkpoint"])
+    assert (name, spec.panel.gene_ids) == (method, tuple(cohort.genes[2:10]))
+    assert all(np.isfinite(values).all() for values in state.tensors.values())
+
+
+def test_a_gene_that_one_slide_does_not_measure_has_the_mean_of_the_others(cohort, tmp_path):
+    _, before = load(spec=cohort.spec("mean"), inputs=cohort.inputs(), cfg=methods.configure("mean", {}))
+    forget(cohort, "b", "ENSG004")
+    call = arguments(cohort, tmp_path, "mean")
+    fit(**call)
+    gene, slides = before.everything.target[:, 2], before.everything.slide_index
+    assert abs(gene.mean() - gene[slides != 1].mean()) > 1e-3
+    np.testing.assert_allclose(load_state(call["checkpoint"])[3].tensors["mean"][2], gene[slides != 1].mean(), 1e-6)
+
+
+def test_a_validation_slide_need_not_measure_what_training_slides_do(cohort):
+    forget(cohort, "c", "ENSG004")
+    spec = cohort.spec("mlp") | {"train": ["a", "b"], "val": ["c"], "val_spot_fraction": 0.0}
+    _, data = load(spec=spec, inputs=cohort.inputs(), cfg=methods.configure("mlp", {}))
+    assert data.train.measured is None
+    assert data.val.measured.tolist() == [[True, True, False, True, True, True, True, True]]
+
+
+def test_a_panel_gene_that_no_training_slide_measures_ends_the_fit_with_its_name(cohort, tmp_path):
+    """That a validation slide measures it does not help: nothing could be learnt of it."""
+    for slide in "ab":
+        forget(cohort, slide, "ENSG004")
+    call = arguments(cohort, tmp_path / "run", "mlp", **QUICK)
+    call["spec"] |= {"train": ["a", "b"], "val": ["c"], "val_spot_fraction": 0.0}
+    with pytest.raises(DataContractError, match=r"panel\.tsv: gene_id: .*2 training slides measures; found ENSG004"):
+        fit(**call)
+    assert not (tmp_path / "run").exists()

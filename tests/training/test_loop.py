@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from stainscript.batches.samplers import WholeSlides
+from stainscript.batches.samplers import ShuffledSpots, WholeSlides
 from stainscript.errors import DataContractError, StainscriptError
 from stainscript.losses.regression import mse
 from stainscript.losses.terms import LossTerms
@@ -232,3 +232,60 @@ def test_two_processes_resume_too(fit, phase, tmp_path):
     found = fit(whole, devices=2, resume_path=tmp_path / "resume")
     assert found.facts["resumed_from_epoch"] == 3
     assert equal(found.last, expected.last)
+
+
+def half_blind(spots):
+    """Spots of two slides in turn; the second measures one of the two genes, and its other targets are no numbers."""
+    measured = np.array([[True, True], [True, False]])
+    index = np.arange(len(spots)) % 2
+    target = np.where(measured[index], spots.target, np.float32(np.nan))
+    return dataclasses.replace(
+        spots, slides=("a", "b"), patients=("p", "p"), slide_index=index, target=target, measured=measured
+    )
+
+
+def masked_loss(network, batch):
+    return mse(network(batch.features["patch"]), batch.target, mask=batch.target_mask)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 20])
+def test_validation_loss_is_the_mean_over_measured_entries_however_they_are_batched(
+    fit, phase, line, train_spots, val_spots, batch_size
+):
+    """20 spots, half of them with one gene of two: 30 entries. Batches of 3 hold 4 or 5, the last one 3."""
+    val = half_blind(val_spots)
+    trained = fit(
+        phase(loss=masked_loss, sampler=ShuffledSpots(batch_size=batch_size), epochs=1, keep="last"),
+        data=half_blind(train_spots),
+        val=val,
+    )
+    network = line()
+    network.load_state_dict({name: torch.as_tensor(value) for name, value in trained.last.items()})
+    predicted = network.eval()(torch.as_tensor(val.features["patch"])).detach().numpy()
+    expected = np.mean((predicted - val.target)[val.target_mask].astype(np.float64) ** 2)
+    assert val.target_mask.sum() == 30
+    assert trained.history[0]["val_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_two_processes_weigh_measured_entries_alike(fit, phase, line, train_spots):
+    """One process has the slide with 40 entries, the other the one with 20: each entry must count the same."""
+    data = half_blind(train_spots)
+    plain = phase(loss=masked_loss, sampler=WholeSlides(slides=2), epochs=4)
+    build = lambda: line(dropout=0.0)  # noqa: E731
+    one = fit(plain, data=data, build=build)
+    two = fit(dataclasses.replace(plain, sampler=WholeSlides(slides=1)), data=data, build=build, devices=2)
+    assert two.facts["processes"] == 2
+    for name in one.last:
+        np.testing.assert_allclose(two.last[name], one.last[name], rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(two.history, one.history, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_an_interrupted_fit_of_masked_targets_ends_with_the_same_bytes(fit, phase, tmp_path, train_spots, val_spots):
+    data, val = half_blind(train_spots), half_blind(val_spots)
+    expected = fit(phase(loss=masked_loss), data=data, val=val)
+    fit(phase(loss=masked_loss, epochs=4), data=data, val=val, resume_path=tmp_path / "resume")
+    found = fit(phase(loss=masked_loss), data=data, val=val, resume_path=tmp_path / "resume")
+    assert found.facts["resumed_from_epoch"] == 4
+    assert equal(found.last, expected.last)
+    assert found.history == expected.history

@@ -31,6 +31,7 @@ class SpotBatch:
     target: Any | None = None  # (S, G) float32 in the protocol's space; None when predicting
     answers: Any | None = None  # (S, G) float32, for the oracle and ceiling controls alone
     masks: dict[str, Any] = field(default_factory=dict)  # view of K neighbours → (S, K) bool, false beyond the slide
+    measured: Any | None = None  # (N, G) bool, by slide: where false, ``target`` says nothing; None: every gene is
 
     def __len__(self) -> int:
         return len(self.slide_index)
@@ -78,7 +79,13 @@ class SpotBatch:
             target=tensor(self.target),
             answers=tensor(self.answers),
             masks={view: tensor(values) for view, values in self.masks.items()},
+            measured=tensor(self.measured),
         )
+
+    @property
+    def target_mask(self) -> Any | None:
+        """Which entries of ``target`` were measured, (S, G) bool where the batch lies; None: all of them."""
+        return None if self.measured is None else self.measured[self.slide_index]
 
     @property
     def spots_of_slides(self) -> list[np.ndarray]:
@@ -90,7 +97,8 @@ class SpotBatch:
 def join(batches: Sequence[SpotBatch]) -> SpotBatch:
     """All spots of ``batches`` (NumPy), one after the other; a slide that stands in several keeps one index.
 
-    Views, and whether there are targets and answers, must be the same in all; raises ``ValueError`` otherwise.
+    Views, and whether there are targets and answers, must be the same in all; raises ``ValueError`` otherwise. A batch
+    without ``measured`` measures every gene on its slides.
     """
     first = batches[0]
     patient_of = {s: p for b in batches for s, p in zip(b.slides, b.patients, strict=True)}
@@ -120,4 +128,19 @@ def join(batches: Sequence[SpotBatch]) -> SpotBatch:
         target=stacked("target"),
         answers=stacked("answers"),
         masks={view: np.concatenate([b.masks[view] for b in batches]) for view in first.masks},
+        measured=_joined_measured(batches, slides),
     )
+
+
+def _joined_measured(batches: Sequence[SpotBatch], slides: tuple[str, ...]) -> np.ndarray | None:
+    """(N, G) bool in the order of ``slides``; None where no batch has any."""
+    genes = next((b.measured.shape[1] for b in batches if b.measured is not None), None)
+    if genes is None:
+        return None
+    of_slide: dict[str, np.ndarray] = {}
+    for batch in batches:
+        rows = np.ones((len(batch.slides), genes), dtype=bool) if batch.measured is None else batch.measured
+        for slide, row in zip(batch.slides, rows, strict=True):
+            if not np.array_equal(of_slide.setdefault(slide, row), row):
+                raise ValueError(f"the batches to join disagree on the genes that slide {slide} measures")
+    return np.stack([of_slide[slide] for slide in slides])

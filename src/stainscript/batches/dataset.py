@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import anndata
 import numpy as np
@@ -16,27 +17,41 @@ from stainscript.artifacts.schemas import FEATURES, SPOT_COLUMNS
 from stainscript.artifacts.stores import open_store
 from stainscript.batches.align import align
 from stainscript.batches.batch import SpotBatch, join
+from stainscript.batches.measured import require_measured
 from stainscript.errors import DataContractError
-from stainscript.genes.normalise import target_matrix
+from stainscript.genes.normalise import measures, target_matrix
 from stainscript.types import SlideInfo, Target
+
+logger = logging.getLogger(__name__)
 
 
 def load_slides(
-    *, slides: Sequence[Mapping[str, Any]], gene_ids: Sequence[str] = (), target: Target | None = None
+    *,
+    slides: Sequence[Mapping[str, Any]],
+    gene_ids: Sequence[str] = (),
+    target: Target | None = None,
+    panel: str | Path = "panel",
+    each_gene_somewhere: bool = True,
 ) -> SpotBatch:
     """Load whole slides, in the given order, spots in stored order.
 
     slides: one mapping each with ``slide``, the paths ``info`` and ``spots``, and optionally ``patient`` (compared with
     the stored one), ``features`` (view → folders of feature stores; several encoders are concatenated in that order),
     ``expression`` (h5ad of counts, made the target) and ``answers`` (h5ad, made the answers of a control).
-    gene_ids (G) and target say what is read from the h5ad files; both may be left out where no slide has any.
-    Raises ``DataContractError`` where ids disagree, a feature is not finite, or a spot of ours has no answers.
+    gene_ids (G) and target say what is read from the h5ad files; both may be left out where no slide has any. A gene
+    that a slide does not measure has targets of 0 there and is not ``measured``. panel: the file that lists the genes,
+    for messages; each_gene_somewhere: false for validation slides, which need not measure all that training slides do.
+    Raises ``DataContractError`` where ids disagree, a feature is not finite, a spot of ours has no answers, a slide
+    measures no gene, or no slide measures a gene.
     """
     if not slides:
         raise DataContractError(
             "split", "slides", expected="at least one slide", found="none", remedy="check the split and the sheet"
         )
-    return join([_load_slide(entry, gene_ids=gene_ids, target=target) for entry in slides])
+    batch = join([_load_slide(entry, gene_ids=gene_ids, target=target, panel=panel) for entry in slides])
+    if each_gene_somewhere:
+        require_measured(batch, gene_ids=gene_ids, panel=panel)
+    return batch
 
 
 def carve_validation(batch: SpotBatch, *, fraction: float, seed: int) -> tuple[SpotBatch, SpotBatch]:
@@ -62,7 +77,9 @@ def carve_validation(batch: SpotBatch, *, fraction: float, seed: int) -> tuple[S
     return batch.take(np.flatnonzero(~held)), batch.take(np.flatnonzero(held))
 
 
-def _load_slide(entry: Mapping[str, Any], *, gene_ids: Sequence[str], target: Target | None) -> SpotBatch:
+def _load_slide(
+    entry: Mapping[str, Any], *, gene_ids: Sequence[str], target: Target | None, panel: str | Path
+) -> SpotBatch:
     info = _read_info(entry)
     spots = _read_spots(entry["spots"])
     spot_id = spots["spot_id"].to_numpy(dtype=object)
@@ -72,6 +89,7 @@ def _load_slide(entry: Mapping[str, Any], *, gene_ids: Sequence[str], target: Ta
         view: _read_view(folders, spot_id, entry["spots"])
         for view, folders in sorted(entry.get("features", {}).items())
     }
+    values, measured = _read_target(entry.get("expression"), spot_id, entry["spots"], gene_ids, target, panel)
     return SpotBatch(
         slides=(info.slide,),
         patients=(info.patient,),
@@ -81,9 +99,10 @@ def _load_slide(entry: Mapping[str, Any], *, gene_ids: Sequence[str], target: Ta
         xy_um=spots[["x_um", "y_um"]].to_numpy(dtype=np.float32),
         grid=grid,
         extent_um=np.tile(np.float32([info.width_px * info.mpp, info.height_px * info.mpp]), (count, 1)),
-        target=_read_target(entry.get("expression"), spot_id, entry["spots"], gene_ids, target),
+        target=values,
         answers=_read_answers(entry.get("answers"), spot_id, grid, gene_ids, target),
         masks={view: mask for view, (_, mask) in read.items() if mask is not None},
+        measured=measured,
     )
 
 
@@ -154,13 +173,32 @@ def _read_features(
 
 
 def _read_target(
-    path: str | Path | None, spot_id: np.ndarray, against: str | Path, gene_ids: Sequence[str], target: Target | None
-) -> np.ndarray | None:
+    path: str | Path | None,
+    spot_id: np.ndarray,
+    against: str | Path,
+    gene_ids: Sequence[str],
+    target: Target | None,
+    panel: str | Path,
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """(S, G) targets, 0 where the slide does not measure the gene, and (1, G) which it measures; None: all of them."""
     if path is None:
-        return None
+        return None, None
     adata = anndata.read_h5ad(path)  # whole: the library size needs every gene, smoothing every spot
     align(spot_id, adata.obs_names.to_numpy(dtype=object), path=path, against=against)
-    return _checked_target(adata, path, gene_ids, target)
+    values = _checked_target(adata, path, gene_ids, target)
+    there = measures(adata, gene_ids)
+    if there.all():
+        return values, None
+    if not there.any():
+        raise DataContractError(
+            path,
+            "gene_id",
+            expected=f"some of the {len(there)} genes of {panel}",
+            found=f"none; its first gene is {adata.var_names[0]}",
+            remedy="panel and counts must use the same identifiers; choose the panel on this dataset's slides",
+        )
+    logger.info("%s does not measure %d of %d genes: masked", path, int((~there).sum()), len(there))
+    return values, there[None]
 
 
 def _read_answers(
@@ -182,19 +220,15 @@ def _read_answers(
         )
     chosen = adata[rows].copy()
     chosen.obsm["grid"] = grid
-    return _checked_target(chosen, path, gene_ids, target, unmeasured="zero")  # no score looks at such a gene
+    return _checked_target(chosen, path, gene_ids, target)  # no score looks at a gene that the slide does not measure
 
 
 def _checked_target(
-    adata: anndata.AnnData,
-    path: str | Path,
-    gene_ids: Sequence[str],
-    target: Target | None,
-    unmeasured: Literal["error", "zero"] = "error",
+    adata: anndata.AnnData, path: str | Path, gene_ids: Sequence[str], target: Target | None
 ) -> np.ndarray:
     if target is None:
         raise ValueError("reading expression needs a target")
-    values = target_matrix(adata, gene_ids=gene_ids, target=target, unmeasured=unmeasured)
+    values = target_matrix(adata, gene_ids=gene_ids, target=target, unmeasured="zero")
     if not np.isfinite(values).all():
         raise DataContractError(
             path, "X", expected="finite values", found="NaN or infinity", remedy="run ingest_slide again"

@@ -5,6 +5,7 @@
 ``pcc_by_gene``                  the same order of averages for the fixed subsets: the classic protocol's numbers; it
                                  differs from ``pcc`` only where some correlation is undefined
 ``pcc_pooled``                   one correlation a gene over the spots of all test slides of all folds, then genes
+``COUNT_METRICS``                of protocols that predict counts (``count_rows.py``): averaged as ``pcc``
 
 Undefined values are left out of every average; ``n_defined`` says how many correlations of a (slide, gene) went in
 (for ``pcc_pooled``: of a gene), over all seeds. ``sd`` is over folds, ddof 0.
@@ -28,8 +29,13 @@ COLUMNS = (
     *("experiment", "method", "encoder", "protocol", "metric", "subset", "mean", "sd", "ci_low", "ci_high"),
     *("n_folds", "n_defined", "dataset", "space", "n_slides", "n_seeds", "post_hoc", "note"),
 )
-OVER_ALL_GENES_ONLY = ("mse", "mae", "rvd")  # over HEG and HVG these stay in slides.parquet
-METRICS = ("pcc", "pcc_by_gene", "pcc_pooled", "mse", "mae", "rvd")
+COUNT_METRICS = (
+    *("pcc_zero", "spearman", "pcc_log2", "mse_log2", "mae_log2", "rvd_log2", "nb_nll"),
+    *("library_pearson", "library_spearman", "zero_precision", "zero_recall", "zero_f1"),
+)
+# over HEG and HVG these stay in slides.parquet
+OVER_ALL_GENES_ONLY = ("mse", "mae", "rvd", "mse_log2", "mae_log2", "rvd_log2", "nb_nll")
+METRICS = ("pcc", "pcc_by_gene", "pcc_pooled", "mse", "mae", "rvd", *COUNT_METRICS)
 SUBSETS = ("all", "heg", "hvg", "hpg", "best")
 
 

@@ -8,21 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from stainscript.evaluation.correlation import Moments, moments_of
+from stainscript.evaluation.count_rows import COUNT_SPACES, count_rows
 from stainscript.evaluation.errors import mae_per_gene, mse_per_gene, rvd_per_gene
+from stainscript.evaluation.rows import MetricRow, row_of
 from stainscript.evaluation.subsets import best_predicted
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricRow:
-    """One metric of one slide over one subset; NaN when no gene of it has a value (``n_defined`` = 0)."""
-
-    subset: str
-    metric: str
-    value: float
-    n_defined: int
-    n_genes: int
-    n_spots: int
-    post_hoc: bool
+from stainscript.types import Space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +33,8 @@ def score_slide(
     subsets: Mapping[str, np.ndarray],
     best: Sequence[int],
     measured: np.ndarray | None = None,
+    space: Space | None = None,
+    theta: np.ndarray | None = None,
 ) -> SlideScore:
     """Score one slide.
 
@@ -50,7 +42,8 @@ def score_slide(
     ``best{n}``, the n best-predicted genes of this slide; measured: (G,) bool, genes that the slide measures, all by
     default: the others have no value and no spots here. Every value is the mean over the genes of its subset that
     are defined: ``pcc`` where neither side is constant, ``rvd`` where the truth is not, ``mse`` and ``mae`` where the
-    gene is measured.
+    gene is measured. space: of the values; where they are counts or log2(count + 1), the rows of ``count_rows`` follow,
+    with ``theta`` (G,) from the training slides.
     """
     there = np.ones(predicted.shape[1], dtype=bool) if measured is None else measured
     moments = moments_of(predicted, observed).only(there)
@@ -62,25 +55,16 @@ def score_slide(
     }
     genes = {metric: np.where(there, values, np.nan) for metric, values in genes.items()}
     rows = [
-        _row(subset, metric, values[columns], spots=len(predicted), post_hoc=False)
+        row_of(subset, metric, values[columns], spots=len(predicted), post_hoc=False)
         for metric, values in genes.items()
         for subset, columns in subsets.items()
     ]
+    pcc = genes["pcc"]
     rows += [
-        _row(f"best{n}", "pcc", genes["pcc"][best_predicted(genes["pcc"], size=n)], spots=len(predicted), post_hoc=True)
-        for n in best
+        row_of(f"best{n}", "pcc", pcc[best_predicted(pcc, size=n)], spots=len(predicted), post_hoc=True) for n in best
     ]
-    return SlideScore(rows=tuple(rows), pcc=genes["pcc"], mse=genes["mse"], mae=genes["mae"], moments=moments)
-
-
-def _row(subset: str, metric: str, values: np.ndarray, *, spots: int, post_hoc: bool) -> MetricRow:
-    defined = values[~np.isnan(values)]
-    return MetricRow(
-        subset=subset,
-        metric=metric,
-        value=float(defined.mean()) if defined.size else float("nan"),
-        n_defined=int(defined.size),
-        n_genes=int(values.size),
-        n_spots=spots,
-        post_hoc=post_hoc,
-    )
+    if space in COUNT_SPACES:
+        rows += count_rows(
+            predicted, observed, space=space, pcc=pcc, subsets=subsets, best=best, measured=there, theta=theta
+        )
+    return SlideScore(rows=tuple(rows), pcc=pcc, mse=genes["mse"], mae=genes["mae"], moments=moments)

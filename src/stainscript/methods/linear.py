@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import linalg
+
+from stainscript.batches.batch import SpotBatch
+from stainscript.batches.measured import GenePattern
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,42 @@ class Ridge:
         return relative_error(errors.mean(axis=0), (self.centred**2).mean(axis=0))
 
 
+def solve_patterns(
+    values: np.ndarray, spots: SpotBatch, *, patterns: Sequence[GenePattern], centre_slides: bool, alpha: float
+) -> LinearMap:
+    """Ridge of each gene over the spots that measure it: what ``Ridge(...).solve(alpha)`` gives on those spots alone.
+
+    values: (S, D) of ``spots``, whose targets may hold anything where a gene is not measured; patterns: of ``spots``;
+    centre_slides: an intercept for each slide while fitting, as ``groups`` of ``Ridge``. A gene in no pattern gets
+    weights and intercept 0. One Cholesky factor a pattern, of sums kept by slide: its cost does not grow with spots.
+    """
+    target, slide_index = spots.target, spots.slide_index
+    number = np.bincount(slide_index, minlength=len(spots.slides)).astype(np.float64)  # (N,)
+    origin = values.mean(axis=0, dtype=np.float64)
+    centred = values.astype(np.float64) - origin
+    means = _slide_sums(centred, slide_index, len(number)) / np.maximum(number, 1)[:, None]  # (N, D)
+    inner = np.stack([_inner(centred[slide_index == n]) for n in range(len(number))])  # (N, D, D)
+    measured = spots.measured & (number > 0)[:, None]
+    known = np.where(measured[slide_index], target, 0.0).astype(np.float64)
+    totals = _slide_sums(known, slide_index, len(number))  # (N, G)
+    target_mean = totals.sum(axis=0) / np.maximum(number @ measured, 1)
+    share = totals / np.maximum(number, 1)[:, None] if centre_slides else np.where(measured, target_mean, 0.0)
+    cross = centred.T @ known - means.T @ (number[:, None] * share)  # (D, G): Σ x·(y − mean of y)
+    if centre_slides:
+        inner -= number[:, None, None] * means[:, :, None] * means[:, None, :]
+    weights, intercept = np.zeros(cross.shape), np.zeros(len(target_mean))
+    for pattern in patterns:
+        mean = number[pattern.slides] @ means[pattern.slides] / number[pattern.slides].sum()
+        system = inner[pattern.slides].sum(axis=0)
+        if not centre_slides:
+            system -= number[pattern.slides].sum() * np.outer(mean, mean)
+        system[np.diag_indices_from(system)] += alpha
+        solved = linalg.solve(system, cross[:, pattern.genes], assume_a="pos")
+        weights[:, pattern.genes] = solved
+        intercept[pattern.genes] = target_mean[pattern.genes] - (origin + mean) @ solved
+    return LinearMap(weights=weights, intercept=intercept)
+
+
 def leave_one_slide_out_errors(
     values: np.ndarray, target: np.ndarray, *, slides: np.ndarray, groups: np.ndarray | None, alphas: Sequence[float]
 ) -> list[float]:
@@ -80,6 +120,15 @@ def relative_error(errors: np.ndarray, variance: np.ndarray) -> float:
 
 def _group_means(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """(S, D): each row replaced by the mean of its group."""
-    sums = np.zeros((groups.max() + 1, values.shape[1]))
-    np.add.at(sums, groups, values)
-    return (sums / np.bincount(groups)[:, None])[groups]
+    return (_slide_sums(values, groups, groups.max() + 1) / np.bincount(groups)[:, None])[groups]
+
+
+def _slide_sums(values: np.ndarray, index: np.ndarray, number: int) -> np.ndarray:
+    """(N, D): sums of the rows of each group."""
+    sums = np.zeros((number, values.shape[1]))
+    np.add.at(sums, index, values)
+    return sums
+
+
+def _inner(values: np.ndarray) -> np.ndarray:
+    return values.T @ values

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 CONTROLS = ("oracle", "ceiling", "nearest", "coordinates", "shuffled", "mean")
-LOWER_IS_BETTER = ("mse", "mae", "rvd")
+LOWER_IS_BETTER = ("mse", "mae", "rvd", "mse_log2", "mae_log2", "rvd_log2", "nb_nll")
 SCOPES = {"": "per slide", "_pooled": "pooled", "_by_gene": "by gene"}  # suffix of a metric → its average
 UNDEFINED = "–"
 

@@ -87,7 +87,7 @@ def load(*, spec: Mapping[str, Any], inputs: Mapping[str, Any], cfg: Any) -> tup
     _check_views(spec, cfg)
     train = _slides(spec["train"], inputs, cfg, panel, target)
     if spec["val"]:
-        val: SpotBatch | None = _slides(spec["val"], inputs, cfg, panel, target)
+        val: SpotBatch | None = _slides(spec["val"], inputs, cfg, panel, target, training=False)
     elif spec["val_spot_fraction"] > 0:
         train, val = carve_validation(train, fraction=spec["val_spot_fraction"], seed=spec["seed"])
     else:
@@ -115,13 +115,21 @@ def write_history(path: str | Path, rows: list[dict[str, float]]) -> None:
         writer.writerows(rows)
 
 
-def _slides(names: list[str], inputs: Mapping[str, Any], cfg: Any, panel: Panel, target: Target) -> SpotBatch:
+def _slides(
+    names: list[str], inputs: Mapping[str, Any], cfg: Any, panel: Panel, target: Target, *, training: bool = True
+) -> SpotBatch:
     entries = []
     for name in names:
         files = inputs["slides"][name]
         features = {view: files["features"][view] for view in cfg.needs.views}
         entries.append({**files, "slide": name, "features": features})
-    return load_slides(slides=entries, gene_ids=panel.gene_ids, target=target)
+    return load_slides(
+        slides=entries,
+        gene_ids=panel.gene_ids,
+        target=target,
+        panel=inputs["panel"],
+        each_gene_somewhere=training,
+    )
 
 
 def _check_views(spec: Mapping[str, Any], cfg: Any) -> None:

@@ -17,6 +17,7 @@ from stainscript.artifacts.files import write_parquet
 from stainscript.artifacts.stores import open_store
 from stainscript.batches.align import align
 from stainscript.errors import DataContractError
+from stainscript.evaluation.negative_binomial import nb_theta
 from stainscript.evaluation.score import score_slide
 from stainscript.evaluation.subsets import of_labels, of_panel
 from stainscript.evaluation.tidy import ScoredSlide, drawn_genes, gene_rows, map_rows, slide_rows
@@ -122,8 +123,18 @@ def _score_one(
         predicted=predicted,
         observed=observed,
         measured=there,
-        score=score_slide(predicted, observed, subsets=positions, best=best, measured=there),
+        score=score_slide(
+            predicted, observed, subsets=positions, best=best, measured=there, **_count_options(genes, target)
+        ),
     )
+
+
+def _count_options(genes: Panel, target: Target) -> dict[str, Any]:
+    """What turns on the metrics of counts: the space they are in, and for counts the dispersion of training slides."""
+    if target.smooth != "none":
+        return {}
+    theta = nb_theta(np.array(genes.mean), np.array(genes.variance)) if target.space == Space.COUNTS else None
+    return {"space": target.space, "theta": theta}
 
 
 def _subset_positions(

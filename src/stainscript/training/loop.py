@@ -18,6 +18,7 @@ from torch import nn
 from stainscript import seeds
 from stainscript.batches.batch import SpotBatch
 from stainscript.errors import DataContractError, StainscriptError
+from stainscript.losses.terms import LossTerms
 from stainscript.training.meter import Meter
 from stainscript.training.phase import Best, Phase, advance, weights_of
 from stainscript.training.progress import Progress
@@ -173,7 +174,7 @@ class _Fit:
         for index in phase.sampler.epoch(self.data, rng=rng, **share):
             terms = phase.loss(network, self.data.take(index))
             optimiser.zero_grad()
-            self.fabric.backward(terms.total)
+            self.fabric.backward(self._own_share(terms))
             if phase.clip_norm is not None:
                 self.fabric.clip_gradients(network, optimiser, max_norm=phase.clip_norm)
             optimiser.step()
@@ -188,6 +189,13 @@ class _Fit:
                 "lower the learning rate, clip the gradient or use precision 32-true"
             )
         return row
+
+    def _own_share(self, terms: LossTerms) -> torch.Tensor:
+        """The loss whose mean over processes is the mean over the measured entries of the whole batch."""
+        if terms.spots is None or self.fabric.world_size == 1:
+            return terms.total
+        usual = self.fabric.all_reduce(terms.spots.detach().clone(), reduce_op="mean")
+        return terms.total * (terms.spots / usual.clamp(min=1e-9))
 
     @torch.no_grad()
     def _validate(self, phase: Phase, network: nn.Module) -> dict[str, float]:

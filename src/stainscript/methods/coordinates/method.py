@@ -7,9 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from stainscript.batches.batch import SpotBatch
+from stainscript.batches.measured import everywhere, patterns_of
 from stainscript.methods.base import FitData, ProblemSpec, State
 from stainscript.methods.coordinates.config import Config
-from stainscript.methods.linear import LinearMap, Ridge
+from stainscript.methods.linear import LinearMap, Ridge, solve_patterns
 from stainscript.training.run import RunContext
 
 
@@ -21,7 +22,12 @@ class Coordinates:
 
     def fit(self, cfg: Config, spec: ProblemSpec, data: FitData, run: RunContext) -> State:
         spots = data.everything
-        solved = Ridge(basis(relative_position(spots, origin=cfg.origin), cfg=cfg), spots.target).solve(cfg.alpha)
+        values = basis(relative_position(spots, origin=cfg.origin), cfg=cfg)
+        patterns = patterns_of(spots)
+        if everywhere(patterns, spots):
+            solved = Ridge(values, spots.target).solve(cfg.alpha)
+        else:
+            solved = solve_patterns(values, spots, patterns=patterns, centre_slides=False, alpha=cfg.alpha)
         return State(tensors={"weights": solved.weights, "intercept": solved.intercept})
 
     def predict(

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from stainscript.batches.batch import SpotBatch
+from stainscript.batches.measured import patterns_of
 from stainscript.errors import DataContractError
 from stainscript.methods.base import FitData, ProblemSpec, State
 from stainscript.methods.hest_probe.config import Config
@@ -41,8 +42,11 @@ class HestProbe:
         if cfg.alpha is not None and not cfg.honour_alpha:
             logger.warning("%s: alpha %g is not used (honour_alpha is false); %g is", run.name, cfg.alpha, alpha)
         ridge = Ridge(solver="lsqr", alpha=alpha, fit_intercept=False, max_iter=MAX_ITERATIONS, tol=TOLERANCE)
-        ridge.fit(reduced, spots.target)
-        coefficients = np.asarray(ridge.coef_, dtype=np.float32).reshape(spots.target.shape[1], -1)
+        coefficients = np.zeros((spots.target.shape[1], reduced.shape[1]), dtype=np.float32)
+        for pattern in patterns_of(spots):
+            rows = np.flatnonzero(pattern.spots(spots.slide_index))
+            ridge.fit(reduced[rows], spots.target[np.ix_(rows, pattern.genes)])  # each gene by itself: lsqr
+            coefficients[pattern.genes] = ridge.coef_.reshape(len(pattern.genes), -1)
         logger.info("%s: HEST probe, penalty %g, %d spots, width %d", run.name, alpha, *reduced.shape)
         facts = {"alpha": float(alpha)}
         return State(

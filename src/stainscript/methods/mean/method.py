@@ -1,4 +1,4 @@
-"""Predicts each gene's training mean for every spot."""
+"""Predicts each gene's mean over the training spots that measure it, for every spot."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from stainscript.batches.batch import SpotBatch
+from stainscript.batches.standardise import column_means
 from stainscript.methods.base import FitData, ProblemSpec, State
 from stainscript.methods.mean.config import Config
 from stainscript.training.run import RunContext
@@ -19,7 +20,9 @@ class Mean:
     Config: ClassVar[type] = Config
 
     def fit(self, cfg: Config, spec: ProblemSpec, data: FitData, run: RunContext) -> State:
-        return State(tensors={"mean": data.everything.target.mean(axis=0, dtype=np.float64).astype(np.float32)})
+        spots = data.everything
+        mean = column_means(spots.target.astype(np.float64), mask=spots.target_mask)
+        return State(tensors={"mean": mean.astype(np.float32)})
 
     def predict(
         self, cfg: Config, spec: ProblemSpec, state: State, batch: SpotBatch, generator: np.random.Generator

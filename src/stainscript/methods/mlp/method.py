@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from stainscript.batches.batch import SpotBatch
 from stainscript.batches.samplers import ShuffledSpots
-from stainscript.batches.standardise import by_slide, moments
+from stainscript.batches.standardise import by_slide, column_means, moments
 from stainscript.losses.regression import mse
 from stainscript.losses.terms import LossTerms
 from stainscript.methods.base import ProblemSpec
@@ -37,7 +37,7 @@ class Mlp(GradientMethod):
             mean, spread = moments(train.features[cfg.view])
             network.standardise.mean.copy_(torch.as_tensor(mean))
             network.standardise.spread.copy_(torch.as_tensor(spread))
-            network.offset.mean.copy_(torch.as_tensor(train.target.mean(axis=0)))
+            network.offset.mean.copy_(torch.as_tensor(column_means(train.target, mask=train.target_mask)))
         return network
 
     def sampler(self, cfg: Config) -> ShuffledSpots:
@@ -52,7 +52,7 @@ class Mlp(GradientMethod):
         return network(batch.features[cfg.view])
 
     def loss(self, cfg: Config, network: nn.Module, batch: SpotBatch) -> LossTerms:
-        return mse(network(batch.features[cfg.view]), batch.target)
+        return mse(network(batch.features[cfg.view]), batch.target, mask=batch.target_mask)
 
 
 METHOD = Mlp()

@@ -1,4 +1,4 @@
-"""Predicts the measured profile of the training spots whose features are nearest."""
+"""Predicts the measured profile of the training spots whose features are nearest, among those that measure the gene."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import ClassVar
 import numpy as np
 
 from stainscript.batches.batch import SpotBatch
+from stainscript.batches.measured import everywhere, patterns_of
 from stainscript.errors import DataContractError
 from stainscript.methods.base import FitData, ProblemSpec, State
 from stainscript.methods.features import fit_standardisation, standardised
 from stainscript.methods.nearest.config import Config
+from stainscript.methods.nearest.search import candidates_of_slides, nearest_rows
+from stainscript.methods.profiles import profiles_of, stored_patterns
 from stainscript.training.run import RunContext
-
-BLOCK_SPOTS = 512  # spots whose distances are held at once
 
 
 class Nearest:
@@ -24,39 +25,38 @@ class Nearest:
 
     def fit(self, cfg: Config, spec: ProblemSpec, data: FitData, run: RunContext) -> State:
         spots = data.everything
-        if len(spots) < cfg.neighbours:
+        patterns = patterns_of(spots)
+        known = [int(pattern.spots(spots.slide_index).sum()) for pattern in patterns]
+        if min(known) < cfg.neighbours:
+            gene = spec.panel.gene_ids[patterns[int(np.argmin(known))].genes[0]]
             raise DataContractError(
                 "config.yaml",
                 "neighbours of nearest",
-                expected=f"at most the {len(spots)} training spots",
+                expected=f"at most the {min(known)} training spots"
+                + ("" if everywhere(patterns, spots) else f" that measure {gene}"),
                 found=cfg.neighbours,
                 remedy="use fewer neighbours",
             )
         statistics = fit_standardisation(spots, view=cfg.view, how=cfg.standardise)
         values = standardised(spots, view=cfg.view, how=cfg.standardise, statistics=statistics)
-        return State(tensors={**statistics, "reference": _for_metric(values, cfg.metric), "target": spots.target})
+        return State(tensors={**statistics, "reference": _for_metric(values, cfg.metric), **profiles_of(spots)})
 
     def predict(
         self, cfg: Config, spec: ProblemSpec, state: State, batch: SpotBatch, generator: np.random.Generator
     ) -> np.ndarray:
         values = standardised(batch, view=cfg.view, how=cfg.standardise, statistics=state.tensors)
-        nearest = nearest_rows(_for_metric(values, cfg.metric), state.tensors["reference"], count=cfg.neighbours)
-        return state.tensors["target"][nearest].mean(axis=1, dtype=np.float32)
-
-
-def nearest_rows(values: np.ndarray, reference: np.ndarray, *, count: int) -> np.ndarray:
-    """For each row of ``values`` (S, D), the ``count`` rows of ``reference`` (R, D) at the smallest Euclidean distance.
-
-    Returns (S, count) indices, in ascending order of index.
-    """
-    reference = reference.astype(np.float64)
-    lengths = np.einsum("rd,rd->r", reference, reference)
-    found = np.empty((len(values), count), dtype=np.int64)
-    for start in range(0, len(values), BLOCK_SPOTS):
-        block = values[start : start + BLOCK_SPOTS].astype(np.float64)
-        distance = lengths - 2.0 * (block @ reference.T)  # the block's own lengths shift every column alike
-        found[start : start + BLOCK_SPOTS] = np.sort(np.argpartition(distance, count - 1, axis=1)[:, :count], axis=1)
-    return found
+        values, reference = _for_metric(values, cfg.metric), state.tensors["reference"]
+        target = state.tensors["target"]
+        if "measured" not in state.tensors:
+            nearest = nearest_rows(values, reference, count=cfg.neighbours)
+            return target[nearest].mean(axis=1, dtype=np.float32)
+        slide_index = state.tensors["slide_index"]
+        candidates = candidates_of_slides(values, reference, slide_index=slide_index, count=cfg.neighbours)
+        predicted = np.zeros((len(values), target.shape[1]), dtype=np.float32)
+        for pattern in stored_patterns(state.tensors):
+            nearest = candidates.among(pattern.slides, count=cfg.neighbours)
+            predicted[:, pattern.genes] = target[:, pattern.genes][nearest].mean(axis=1, dtype=np.float32)
+        return predicted
 
 
 def _for_metric(values: np.ndarray, metric: str) -> np.ndarray:

@@ -8,10 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from stainscript.batches.batch import SpotBatch
+from stainscript.batches.measured import everywhere, patterns_of
 from stainscript.errors import DataContractError
 from stainscript.methods.base import FitData, ProblemSpec, State
 from stainscript.methods.features import fit_standardisation, standardised
-from stainscript.methods.linear import LinearMap, Ridge, leave_one_slide_out_errors
+from stainscript.methods.linear import LinearMap, Ridge, leave_one_slide_out_errors, solve_patterns
 from stainscript.methods.ridge.config import Config
 from stainscript.training.run import FitReport, RunContext
 
@@ -28,11 +29,21 @@ class RidgeMethod:
         spots = data.everything
         statistics = fit_standardisation(spots, view=cfg.view, how=cfg.standardise)
         values = standardised(spots, view=cfg.view, how=cfg.standardise, statistics=statistics)
-        groups = spots.slide_index if cfg.centre == "slide" else None
-        problem = Ridge(values, spots.target, groups=groups)
-        errors = _selection_errors(cfg, problem, values, spots, groups)
+        patterns = patterns_of(spots)
+        complete = everywhere(patterns, spots)
+        inputs, target, slides = values, spots.target, spots.slide_index
+        if not complete:  # the penalty, one for all genes, is chosen on the genes of which most is known
+            rows = np.flatnonzero(patterns[0].spots(slides))
+            inputs, target, slides = values[rows], target[np.ix_(rows, patterns[0].genes)], slides[rows]
+        groups = slides if cfg.centre == "slide" else None
+        problem = Ridge(inputs, target, groups=groups)
+        errors = _selection_errors(cfg, problem, inputs, target, slides, groups)
         alpha = cfg.alpha if errors is None else cfg.alphas[int(np.argmin(errors))]
-        chosen = problem.solve(alpha)
+        chosen = (
+            problem.solve(alpha)
+            if complete
+            else solve_patterns(values, spots, patterns=patterns, centre_slides=cfg.centre == "slide", alpha=alpha)
+        )
         logger.info("%s: ridge penalty %g on %d spots, %d features", run.name, alpha, *values.shape)
         return State(
             tensors={
@@ -54,7 +65,12 @@ class RidgeMethod:
 
 
 def _selection_errors(
-    cfg: Config, problem: Ridge, values: np.ndarray, spots: SpotBatch, groups: np.ndarray | None
+    cfg: Config,
+    problem: Ridge,
+    values: np.ndarray,
+    target: np.ndarray,
+    slides: np.ndarray,
+    groups: np.ndarray | None,
 ) -> list[float] | None:
     """Estimated error of each penalty of the grid; None when the penalty is given."""
     match cfg.select:
@@ -63,7 +79,7 @@ def _selection_errors(
         case "loo":
             return [problem.leave_one_out_error(alpha) for alpha in cfg.alphas]
         case "slides":
-            if len(np.unique(spots.slide_index)) < 2:
+            if len(np.unique(slides)) < 2:
                 raise DataContractError(
                     "config.yaml",
                     "select of ridge",
@@ -71,9 +87,7 @@ def _selection_errors(
                     found="one",
                     remedy="use select: loo",
                 )
-            return leave_one_slide_out_errors(
-                values, spots.target, slides=spots.slide_index, groups=groups, alphas=cfg.alphas
-            )
+            return leave_one_slide_out_errors(values, target, slides=slides, groups=groups, alphas=cfg.alphas)
 
 
 METHOD = RidgeMethod()
