@@ -1,10 +1,7 @@
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
-from stainscript.genes.moments import StreamingMoments, pooled, sums_of
+from stainscript.genes.moments import pooled, sums_of
 
 
 def test_sums_of_a_slide_by_hand():
@@ -26,16 +23,3 @@ def test_a_chosen_order_carries_all_fields():
     np.testing.assert_array_equal(sums.total, [0, 5])
     np.testing.assert_array_equal(sums.squares, [0, 25])
     np.testing.assert_array_equal(sums.detected, [0, 1])
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    values=arrays(np.float64, (12, 3), elements=st.floats(-100, 100, allow_nan=False)),
-    cuts=st.sets(st.integers(1, 11), max_size=4),
-)
-def test_moments_of_blocks_equal_those_of_the_whole(values, cuts):
-    moments = StreamingMoments(3)
-    for block in np.split(values, sorted(cuts)):
-        moments.add(block)
-    np.testing.assert_allclose(moments.mean, values.mean(axis=0), atol=1e-9)
-    np.testing.assert_allclose(moments.variance, values.var(axis=0), atol=1e-9)

@@ -12,7 +12,7 @@ import pytest
 
 from stainscript.errors import DataContractError
 from stainscript.genes.descriptions.records import check_panel, read_descriptions
-from stainscript.genes.panel_file import write_panel
+from stainscript.genes.panels.file import write_panel
 from stainscript.stages.describe_genes import describe_genes
 from stainscript.types import Panel
 

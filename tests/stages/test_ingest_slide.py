@@ -12,7 +12,7 @@ from stainscript.artifacts.files import file_sha256
 from stainscript.artifacts.schemas import EXPRESSION_OBSM, EXPRESSION_UNS, SPOT_COLUMNS
 from stainscript.datasets import base
 from stainscript.errors import DataContractError
-from stainscript.stages.ingest_slide import check_expression, ingest_slide
+from stainscript.stages.ingest_slide import Naming, check_expression, ingest_slide
 from stainscript.types import SlideInfo
 
 COUNTS = "\tERBB2\tIGKC\n3x2\t4\t0\n2x2\t0\t0\n2x3\t1\t9\n"
@@ -40,15 +40,17 @@ def raw(tmp_path):
 
 @pytest.fixture
 def ingest(tmp_path):
-    def run(root, row=ROW, options=None, name="out"):
+    def run(root, row=ROW, options=None, name="out", naming=None):
         layout, out = base.load(row["layout"]), tmp_path / name
         outputs = {
             "info": out / "S.json",
             "spots": out / "S.spots.parquet",
             "thumbnail": out / "S.thumbnail.jpg",
             "expression": out / "S.h5ad" if base.has_expression(row) else None,
+            "genes": out / "S.genes.json" if base.has_expression(row) else None,
         }
-        ingest_slide(dataset="toy", row=row, files=layout.files(row, root), options=options or {}, **outputs)
+        files = layout.files(row, root)
+        ingest_slide(dataset="toy", row=row, files=files, options=options or {}, naming=naming, **outputs)
         return outputs
 
     return run
@@ -228,7 +230,7 @@ def test_a_refused_slide_writes_nothing_and_leaves_what_was_there(raw, ingest):
         with pytest.raises(DataContractError):
             ingest(raw(**fault))
         assert {name: file_sha256(path) for name, path in out.items()} == before
-        assert len(list(out["info"].parent.iterdir())) == 4
+        assert len(list(out["info"].parent.iterdir())) == 5
 
 
 @pytest.mark.parametrize(
@@ -246,3 +248,26 @@ def test_the_schema_of_expression_is_checked(raw, ingest, change, field):
     change(adata)
     with pytest.raises(DataContractError, match=f"x.h5ad: {field}: expected"):
         check_expression(adata, path="x.h5ad")
+
+
+def test_genes_keep_their_published_names_and_the_report_says_what_they_are_now(raw, ingest):
+    counts = "\tERBB2\tATP5B\tNOGENE\n3x2\t4\t0\t1\n2x2\t0\t0\t0\n2x3\t1\t9\t2\n"
+    out = ingest(raw(counts=counts))
+    assert list(anndata.read_h5ad(out["expression"]).var_names) == ["ERBB2", "ATP5B", "NOGENE"]
+    report = json.loads(out["genes"].read_text())
+    assert (report["applied"], report["by_previous"], report["unmapped"]) == (False, {"ATP5B": "ATP5F1B"}, ["NOGENE"])
+
+
+def test_under_current_names_columns_of_one_gene_are_added_up(raw, ingest):
+    counts = "\tATP5F1B\tERBB2\tATP5B\n3x2\t4\t0\t1\n2x2\t0\t0\t0\n2x3\t1\t9\t2\n"
+    out = ingest(raw(counts=counts), naming=Naming(names="symbol"))
+    adata = anndata.read_h5ad(out["expression"])
+    assert list(adata.var_names) == ["ATP5F1B", "ERBB2"]
+    assert adata.X.toarray().tolist() == [[0, 0], [5, 0], [3, 9]]  # in the order of the spots: 2x2, 3x2, 2x3
+    assert adata.var.loc["ATP5F1B", "published"] == "ATP5F1B|ATP5B"
+    assert adata.uns["identifier_release"].startswith("built in")
+    assert json.loads(out["genes"].read_text())["merged"] == {"ATP5F1B": ["ATP5F1B", "ATP5B"]}
+    first = ingest(raw(counts=counts), naming=Naming(names="ensembl", merge="first"), name="first")
+    adata = anndata.read_h5ad(first["expression"])
+    assert list(adata.var_names) == ["ENSG00000110955", "ENSG00000141736"]
+    assert adata.X.toarray().tolist() == [[0, 0], [4, 0], [1, 9]]

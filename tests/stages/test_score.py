@@ -9,7 +9,7 @@ from stainscript.config import Subsets, TargetSpace
 from stainscript.errors import DataContractError
 from stainscript.evaluation.correlation import pearson_per_gene
 from stainscript.genes.normalise import target_matrix
-from stainscript.genes.panel_file import write_panel
+from stainscript.genes.panels.file import write_panel
 from stainscript.stages.score import score
 from stainscript.types import Panel, Space, Target
 

@@ -29,20 +29,20 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def fetch(card: Card, *, revision: str, sha256: str | None, out: str | Path) -> str:
+def fetch(card: Card, *, revision: str, sha256: str | None, out: str | Path, section: str = "encoders") -> str:
     """The card's published file at ``out``, complete or not at all; returns its SHA-256.
 
-    revision: branch, tag or commit of the repository; sha256: what the file must hash to. The hub's address is
-    ``HF_ENDPOINT`` where that is set, the token ``HF_TOKEN`` or the file that ``hf auth login`` writes. Raises
-    ``DataContractError`` for a gate (no token, a refused one, no access granted), an unknown revision or file, no
-    connection, and another hash.
+    revision: branch, tag or commit of the repository; sha256: what the file must hash to; section: the config's, for
+    errors. The hub's address is ``HF_ENDPOINT`` where that is set, the token ``HF_TOKEN`` or the file that
+    ``hf auth login`` writes. Raises ``DataContractError`` for a gate (no token, a refused one, no access granted), an
+    unknown revision or file, no connection, and another hash.
     """
     out = Path(out)
     if card.repository is None:
-        raise weights_wanted(card, path="config.yaml", field=f"encoders.<name of {card.name}>.weights", found=HUB)
+        raise weights_wanted(card, path="config.yaml", field=f"{section}.<name of {card.name}>.weights", found=HUB)
     with complete_file(out) as temporary:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".partial-", suffix=f"-{out.name}") as folder:
-            arrived = _download(card, revision=revision, folder=folder)
+            arrived = _download(card, revision=revision, folder=folder, section=section)
             commit, etag = _recorded(arrived, card)
             arrived.replace(temporary)
         found = file_sha256(temporary)
@@ -53,7 +53,7 @@ def fetch(card: Card, *, revision: str, sha256: str | None, out: str | Path) -> 
                 "weights_sha256",
                 expected=expected,
                 found=found,
-                remedy=f"the file of {card.url} at {commit} is another one: pin encoders.<name>.revision, correct "
+                remedy=f"the file of {card.url} at {commit} is another one: pin {section}.<name>.revision, correct "
                 "weights_sha256, or fetch it again if the hub itself stated this hash",
             )
         size = temporary.stat().st_size
@@ -61,7 +61,7 @@ def fetch(card: Card, *, revision: str, sha256: str | None, out: str | Path) -> 
     return found
 
 
-def _download(card: Card, *, revision: str, folder: str) -> Path:
+def _download(card: Card, *, revision: str, folder: str, section: str) -> Path:
     try:
         return Path(
             hf_hub_download(
@@ -76,12 +76,12 @@ def _download(card: Card, *, revision: str, folder: str) -> Path:
     except (HTTPError, EntryNotFoundError, OSError) as error:
         if isinstance(error, OSError) and error.errno in DISK_ERRORS:
             raise  # a matter of the disk, which complete_file explains
-        raise _explained(error, card, revision=revision) from error
+        raise explained(error, card, revision=revision, section=section) from error
 
 
-def _explained(error: Exception, card: Card, *, revision: str) -> DataContractError:
+def explained(error: Exception, card: Card, *, revision: str, section: str) -> DataContractError:
     """The hub's answer as an error that says what to do."""
-    by_hand = f"or bring it by hand: {card.how_to_get}, and set encoders.<name>.weights to its path"
+    by_hand = f"or bring it by hand: {card.how_to_get}, and set {section}.<name>.weights to its path"
     status = getattr(getattr(error, "response", None), "status_code", None)
     field, expected = f"weights of {card.name}", f"{card.file} at revision {revision}"
     if isinstance(error, GatedRepoError) or (isinstance(error, RepositoryNotFoundError) and card.gated):
@@ -96,12 +96,12 @@ def _explained(error: Exception, card: Card, *, revision: str) -> DataContractEr
         found, remedy = "a token that the hub refuses", "make a new token (read access) and set HF_TOKEN to it"
     elif isinstance(error, RevisionNotFoundError):
         field, expected = f"revision of {card.name}", f"a branch, tag or commit of {card.url}"
-        found, remedy = repr(revision), "correct encoders.<name>.revision; main is the newest"
+        found, remedy = repr(revision), f"correct {section}.<name>.revision; main is the newest"
     elif isinstance(error, LocalEntryNotFoundError):
         found = "no connection to the hub"
         remedy = "check the network, HF_ENDPOINT and HF_HUB_OFFLINE, or run this rule where there is a network"
     elif isinstance(error, EntryNotFoundError):
-        found, remedy = "no such file there", "correct encoders.<name>.revision"
+        found, remedy = "no such file there", f"correct {section}.<name>.revision"
     else:
         found, remedy = f"HTTP status {status}" if status else type(error).__name__, "try again later"
     return DataContractError(card.url, field, expected=expected, found=found, remedy=f"{remedy}; {by_hand}")

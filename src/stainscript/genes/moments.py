@@ -60,27 +60,3 @@ def pooled(parts: Sequence[GeneSums]) -> GeneSums:
         squares=np.sum([part.squares for part in parts], axis=0),
         detected=np.sum([part.detected for part in parts], axis=0),
     )
-
-
-class StreamingMoments:
-    """Mean and population variance per gene of dense blocks that come one by one (Chan's merge, float64)."""
-
-    def __init__(self, genes: int) -> None:
-        self.spots = 0
-        self.mean = np.zeros(genes)
-        self.m2 = np.zeros(genes)
-
-    def add(self, values: np.ndarray) -> None:
-        """Take in one block; values: (S, G)."""
-        block = np.asarray(values, dtype=np.float64)
-        mean = block.mean(axis=0)
-        spots = self.spots + len(block)
-        step = mean - self.mean
-        self.m2 += np.square(block - mean).sum(axis=0) + step**2 * (self.spots * len(block) / spots)
-        self.mean += step * (len(block) / spots)
-        self.spots = spots
-
-    @property
-    def variance(self) -> np.ndarray:
-        """(G,) population variance of everything taken in."""
-        return self.m2 / self.spots

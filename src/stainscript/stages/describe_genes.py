@@ -10,9 +10,9 @@ from typing import Any
 from stainscript.genes.descriptions.make import describe
 from stainscript.genes.descriptions.options import rule_of
 from stainscript.genes.descriptions.records import write_descriptions
-from stainscript.genes.gene_sets import read_gmt
-from stainscript.genes.identifiers import builtin, read_gene_names
-from stainscript.genes.panel_file import read_panel
+from stainscript.genes.identifiers.names import builtin, read_gene_names
+from stainscript.genes.panels.file import read_panel
+from stainscript.genes.pathways.gene_sets import read_gmt
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from stainscript.batches.batch import SpotBatch
 from stainscript.batches.dataset import carve_validation, load_slides
 from stainscript.devices import hold_gpus
 from stainscript.errors import DataContractError
-from stainscript.genes.panel_file import read_panel
+from stainscript.genes.panels.file import read_panel
 from stainscript.methods.base import FitData, ProblemSpec, State, save_state
 from stainscript.training.run import RunContext
 from stainscript.types import Panel, Space, Target

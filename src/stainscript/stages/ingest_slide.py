@@ -21,6 +21,9 @@ from stainscript.datasets import base
 from stainscript.datasets.hest_files import PatchFile
 from stainscript.datasets.scale import settle_mpp
 from stainscript.errors import DataContractError
+from stainscript.genes.identifiers.names import builtin, read_gene_names
+from stainscript.genes.identifiers.nomenclature import Merge, Nomenclature, harmonise
+from stainscript.genes.identifiers.tables import Species
 from stainscript.patches.prepared import READER, extent_px, mosaic
 from stainscript.slides.open import open_slide
 from stainscript.types import SlideInfo
@@ -29,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 THUMBNAIL_PX = 1024
 THUMBNAIL_QUALITY = 85
-IDENTIFIER_RELEASE = "as published"
+AS_PUBLISHED = "as published"
 
 
 def ingest_slide(
@@ -42,12 +45,15 @@ def ingest_slide(
     spots: str | Path,
     thumbnail: str | Path,
     expression: str | Path | None,
+    genes: str | Path | None = None,
+    naming: Naming | None = None,
 ) -> None:
     """Read one raw slide with its layout's reader and write what later stages use.
 
-    row: the sheet's row; files: role → raw file; options: of the layout; info, spots, thumbnail, expression: files to
-    write (``expression=None`` for a slide without counts). Raises ``DataContractError`` on any fault of the raw files,
-    and then writes nothing.
+    row: the sheet's row; files: role → raw file; options: of the layout; info, spots, thumbnail, expression, genes:
+    files to write (the last two ``None`` for a slide without counts); naming: how genes are to be named, by default as
+    the files name them. ``genes`` is the report of what the table makes of the slide's names, applied or not. Raises
+    ``DataContractError`` on any fault of the raw files, and then writes nothing.
     """
     raw = base.load(row["layout"]).read(row, files, options)
     if (raw.adata is None) != (expression is None):
@@ -94,10 +100,13 @@ def ingest_slide(
     )
     table = spot_table(raw.spots, mpp=mpp)
     if raw.adata is not None:
-        adata = expression_of(raw.adata, table, record, labels=raw.labels)
+        named, report, release = (naming or Naming()).apply(raw.adata)
+        adata = expression_of(named, table, record, labels=raw.labels, identifier_release=release)
         check_expression(adata, path=expression)
         with complete_file(expression) as path:
             adata.write_h5ad(path, compression="gzip")
+        if genes is not None:
+            write_json(genes, report)
     write_parquet(spots, table)
     with complete_file(thumbnail) as path:
         Image.fromarray(seen.picture).save(path, format="JPEG", quality=THUMBNAIL_QUALITY)
@@ -112,6 +121,29 @@ def ingest_slide(
         source,
         seen.reader,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naming:
+    """How the genes of ``expression/`` are named (the config's ``identifiers``).
+
+    names: ``published`` keeps the files' own; merge: of columns that come to mean one gene; gene_table: HGNC's or MGI's
+    table of the species, ``None``: the built-in one.
+    """
+
+    names: Nomenclature = "published"
+    merge: Merge = "sum"
+    species: Species = "human"
+    gene_table: str | Path | None = None
+
+    def apply(self, adata: anndata.AnnData) -> tuple[anndata.AnnData, dict[str, Any], str]:
+        """The counts under these names, the report as plain values, and the release of the table where it was used."""
+        table = self.gene_table
+        known = builtin(self.species) if table is None else read_gene_names(table, species=self.species)
+        applied = self.names != "published"
+        named, report = harmonise(adata, names=known, to=self.names if applied else "symbol", gene_merge=self.merge)
+        facts = {"applied": applied, **report.to_json()}
+        return (named, facts, known.release) if applied else (adata, facts, AS_PUBLISHED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +184,12 @@ def spot_table(spots: pd.DataFrame, *, mpp: float) -> pd.DataFrame:
 
 
 def expression_of(
-    adata: anndata.AnnData, table: pd.DataFrame, record: SlideInfo, *, labels: pd.Series | None = None
+    adata: anndata.AnnData,
+    table: pd.DataFrame,
+    record: SlideInfo,
+    *,
+    labels: pd.Series | None = None,
+    identifier_release: str = AS_PUBLISHED,
 ) -> anndata.AnnData:
     """The counts in the order of ``table``, with coordinates, provenance and, where given, ``obs["label"]``."""
     adata = adata[table["spot_id"].to_numpy()].copy()
@@ -161,7 +198,7 @@ def expression_of(
     adata.obsm["xy_um"] = table[["x_um", "y_um"]].to_numpy(np.float64)
     adata.obsm["xy_px"] = table[["x_px", "y_px"]].to_numpy(np.float64)
     adata.obsm["grid"] = table[["grid_row", "grid_col"]].to_numpy(np.int64)
-    facts = dataclasses.asdict(record) | {"identifier_release": IDENTIFIER_RELEASE}
+    facts = dataclasses.asdict(record) | {"identifier_release": identifier_release}
     adata.uns = {key: facts[key] for key in EXPRESSION_UNS}
     return adata
 

@@ -22,7 +22,7 @@ from stainscript.evaluation.score import score_slide
 from stainscript.evaluation.subsets import of_labels, of_panel
 from stainscript.evaluation.tidy import ScoredSlide, drawn_genes, gene_rows, map_rows, slide_rows
 from stainscript.genes.normalise import measures, target_matrix
-from stainscript.genes.panel_file import read_panel
+from stainscript.genes.panels.file import read_panel
 from stainscript.types import Panel, Space, Target
 
 logger = logging.getLogger(__name__)

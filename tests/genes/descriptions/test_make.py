@@ -15,7 +15,7 @@ from stainscript.errors import DataContractError
 from stainscript.genes.descriptions.make import describe
 from stainscript.genes.descriptions.options import rule_of
 from stainscript.genes.descriptions.records import Description
-from stainscript.genes.identifiers import builtin
+from stainscript.genes.identifiers.names import builtin
 
 PANEL = {"ENSG00000141736": "ERBB2", "ENSG00000170421": "KRT8", "AP000769.1": "AP000769.1", "ATP5B": "ATP5B"}
 Options = Callable[..., dict[str, Any]]
@@ -142,7 +142,7 @@ KILLED = """
 import json, sys
 from stainscript.genes.descriptions.make import describe
 from stainscript.genes.descriptions.options import rule_of
-from stainscript.genes.identifiers import builtin
+from stainscript.genes.identifiers.names import builtin
 genes, rule, cache = json.loads(sys.argv[1])
 describe(genes, rule=rule_of(rule), names=builtin("human"), cache=cache)
 """

@@ -15,7 +15,7 @@ from stainscript.genes.descriptions.options import Ncbi, Rewrite, Rule
 from stainscript.genes.descriptions.prompts import prompt_sha256
 from stainscript.genes.descriptions.records import Description
 from stainscript.genes.descriptions.rewrite import Rewritten, Text, rewrite_texts
-from stainscript.genes.identifiers import SPECIES, GeneNames
+from stainscript.genes.identifiers.names import SPECIES, GeneNames
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Which genes a method predicts."""

@@ -1,0 +1,1 @@
+"""Gene sets, the pathways made of them, and what groups of genes have to do with them."""

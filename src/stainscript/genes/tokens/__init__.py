@@ -1,0 +1,1 @@
+"""Counts as tokens, and the vocabularies that tokens come from."""

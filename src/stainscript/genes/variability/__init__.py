@@ -1,0 +1,1 @@
+"""How much genes vary beyond what their mean explains."""
