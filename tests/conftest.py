@@ -18,7 +18,7 @@ from stainscript import seeds
 from stainscript.artifacts.files import write_json, write_parquet
 from stainscript.artifacts.schemas import SPOT_COLUMNS
 from stainscript.artifacts.stores import write_store
-from stainscript.genes.panel_file import write_panel
+from stainscript.genes.panels.file import write_panel
 from stainscript.types import Panel, SlideInfo
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -22,13 +22,19 @@ from stainscript.artifacts.provenance import ROOT, import_closure
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
-PIN = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]*)==(?P<version>[0-9][a-z0-9.]*)")
-JOBS = ("ingest", "encode", "train", "report")
+PIN = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]*)==(?P<version>[0-9][a-z0-9.]*)")
+JOBS = ("ingest", "encode", "genes", "text", "train", "report")
 # The family of modules that a name in the config may bring into an environment's jobs.
-CHOSEN_BY_NAME = {"ingest": "stainscript.datasets", "encode": "stainscript.encoders", "train": "stainscript.methods"}
+CHOSEN_BY_NAME = {
+    "ingest": "stainscript.datasets",
+    "encode": "stainscript.encoders",
+    "text": "stainscript.encoders.text",
+    "train": "stainscript.methods",
+}
 # Packages that a job uses without an import of ours.
 SILENT = {"imagecodecs": "tifffile", "pyarrow": "pandas", "torchvision": "timm"}
-CHANNELS = {"driver": ["conda-forge", "bioconda", "nodefaults"]}  # Snakemake is on bioconda
+BIOCONDA = ["conda-forge", "bioconda", "nodefaults"]
+CHANNELS = {"driver": BIOCONDA, "genes": BIOCONDA}  # for Snakemake, and for GSEApy
 each_environment = pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
 
 
@@ -157,7 +163,10 @@ def members(family: str | None) -> list[str]:
     """Every module of one of our packages."""
     if family is None:
         return []
-    paths = [path.relative_to(ROOT).with_suffix("").parts for path in path_of(family).parent.rglob("*.py")]
+    folder = path_of(family).parent
+    others = [path_of(name).parent for name in CHOSEN_BY_NAME.values() if name.startswith(f"{family}.")]
+    files = [path for path in folder.rglob("*.py") if not any(path.is_relative_to(other) for other in others)]
+    paths = [path.relative_to(ROOT).with_suffix("").parts for path in files]
     return [".".join(["stainscript", *parts]).removesuffix(".__init__") for parts in paths]
 
 

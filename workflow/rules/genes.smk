@@ -23,6 +23,8 @@ rule make_split:
 rule select_panel:
     input:
         expression=plan.panel_inputs,
+        vocabulary=plan.panel_vocabulary,
+        gene_table=lambda w: plan.gene_table(w.dataset),
     output:
         "results/genes/{dataset}/{split}/fold{fold}/{panel}.{protocol}.tsv",
     log:
@@ -30,12 +32,12 @@ rule select_panel:
     benchmark:
         "results/benchmarks/select_panel/{dataset}.{split}.fold{fold}.{panel}.{protocol}.jsonl"
     conda:
-        "../../envs/train.yaml"
+        "../../envs/genes.yaml"
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=20,
     params:
         made=plan.panel_params,
-        env=plan.environment("train"),
+        env=plan.environment("genes"),
     script:
         "../scripts/select_panel.py"

@@ -23,11 +23,13 @@ rule draw_phantom:
 rule ingest_slide:
     input:
         raw=lambda w: ancient(plan.raw_inputs(w)),
+        gene_table=lambda w: plan.gene_table(w.dataset),
     output:
         info="results/slides/{dataset}/{slide}.json",
         spots="results/slides/{dataset}/{slide}.spots.parquet",
         thumbnail="results/slides/{dataset}/{slide}.thumbnail.jpg",
         expression="results/expression/{dataset}/{slide}.h5ad",
+        genes="results/expression/{dataset}/{slide}.genes.json",
     log:
         "results/logs/ingest_slide/{dataset}.{slide}.log",
     benchmark:

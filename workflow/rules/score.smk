@@ -27,6 +27,27 @@ rule score:
         "../scripts/score.py"
 
 
+rule enrich_programmes:
+    input:
+        unpack(plan.programme_inputs),
+    output:
+        "results/metrics/{experiment}/fold{fold}/seed{seed}/{pathways}.programmes.tsv",
+    log:
+        "results/logs/enrich_programmes/{experiment}.fold{fold}.seed{seed}.{pathways}.log",
+    benchmark:
+        "results/benchmarks/enrich_programmes/{experiment}.fold{fold}.seed{seed}.{pathways}.jsonl"
+    conda:
+        "../../envs/genes.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        made=plan.programme_params,
+        env=plan.environment("genes"),
+    script:
+        "../scripts/enrich_programmes.py"
+
+
 rule tabulate:
     input:
         slides=lambda w: plan.metrics(chosen=w.chosen),

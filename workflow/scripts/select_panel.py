@@ -10,5 +10,8 @@ with job_log(snakemake.log[0]):
         name=snakemake.wildcards.panel,
         rule=made["rule"],
         target=made["target"],
+        vocabulary=next(iter(snakemake.input.vocabulary), None),
+        species=made["names"]["species"],
+        gene_table=next(iter(snakemake.input.gene_table), None),
         out=snakemake.output[0],
     )

@@ -96,6 +96,7 @@ class ExperimentSet(Strict):
     title: str
     source: str = ""
     grids: tuple[Grid, ...]
+    pathways: tuple[Name, ...] = Field((), description="tested for programmes and well-predicted genes")
     map_genes: tuple[str, ...] = Field((), description="symbols always drawn in the report's maps, beside the best")
 
 
@@ -109,4 +110,5 @@ class Hardware(Strict):
     workers: int | None = Field(
         None, ge=1, description="threads that decode a slide while it is encoded; null: 1, beside a GPU 4"
     )
+    dask: str | None = Field(None, description="address of a dask scheduler for gene statistics; null: threads here")
     save_every_s: int = Field(120, ge=0, description="seconds between resume points of a fit; 0: every epoch")

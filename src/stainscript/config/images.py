@@ -17,6 +17,8 @@ class Dataset(Strict):
     sheet: str = Field(description="TSV with slide, patient, layout, ...; path from the repository or working folder")
     root: str | None = Field(None, description="folder of the raw files; null: not available here")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+    species: Literal["human", "mouse"] = "human"
+    disease: str = Field("", description="context of gene descriptions, e.g. human breast cancer")
     downloads: str | None = Field(
         None, description="manifest of the published files; null: workflow/sheets/downloads/<the sheet's name>"
     )

@@ -27,11 +27,16 @@ def load(raw: dict[str, Any], *, folders: Sequence[str | Path], path: str | Path
     for name in chosen:
         check_known(path, "experiments", name, known_sets)
     sets = {name: _parse(ExperimentSet, _yaml(known_sets[name]), known_sets[name]) for name in chosen}
-    protocols = {}
-    for name, found in sets.items():
-        for wanted in sorted({protocol for grid in found.grids for protocol in grid.protocols}):
-            check_known(known_sets[name], "protocols", wanted, known_protocols)
+    asked = [
+        (known_sets[name], protocol) for name, found in sets.items() for g in found.grids for protocol in g.protocols
+    ]
+    asked += [(path, protocol) for protocol in _protocols_of(raw.get("genes"))]
+    protocols: dict[str, Protocol] = {}
+    for asker, wanted in asked:
+        check_known(asker, "protocols", wanted, known_protocols)
+        if wanted not in protocols:
             protocols[wanted] = _parse(Protocol, _yaml(known_protocols[wanted]), known_protocols[wanted])
+    protocols = dict(sorted(protocols.items()))
     for owned in FROM_FILES:
         if owned in raw:
             raise DataContractError(
@@ -39,6 +44,12 @@ def load(raw: dict[str, Any], *, folders: Sequence[str | Path], path: str | Path
             )
     body = {**raw, "experiments": chosen, "protocols": protocols, "experiment_sets": sets}
     return _parse(Config, body, path)
+
+
+def _protocols_of(grids: Any) -> list[str]:
+    """Protocols that the config's ``genes`` name; what has another form is refused when the config is checked."""
+    rows = [grid.get("protocols") for grid in grids if isinstance(grid, dict)] if isinstance(grids, list) else []
+    return [name for names in rows if isinstance(names, list) for name in names if isinstance(name, str)]
 
 
 def schemas() -> dict[str, dict[str, Any]]:

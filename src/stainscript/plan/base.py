@@ -27,12 +27,17 @@ class PlanBase:
         self.experiments: dict[str, Experiment] = expand(self.config)
         self._check_encoders()
         self._check_answers()
-        alone = {name for wanted in self.config.features for name in wanted.datasets}
+        self._check_subsets()
+        alone = {name for wanted in (*self.config.features, *self.config.genes) for name in wanted.datasets}
         datasets = sorted({e.dataset for e in self.experiments.values()} | alone)
         self.cohorts: dict[str, dict[str, Row]] = read_cohorts(
             self.config, datasets=datasets, repository=self.repository
         )
-        pairs = sorted({(e.dataset, self.protocol(e).split) for e in self.experiments.values()})
+        grids = self.config.genes
+        asked = {
+            (dataset, self.config.protocols[p].split) for g in grids for dataset in g.datasets for p in g.protocols
+        }
+        pairs = sorted({(e.dataset, self.protocol(e).split) for e in self.experiments.values()} | asked)
         self.folds: dict[tuple[str, str], list[Fold]] = {
             (dataset, split): folds_of(
                 self.config,
@@ -120,6 +125,26 @@ class PlanBase:
                     expected=f"a generated dataset, whose true expectation is known, for {e.method}",
                     found=f"{e.dataset}, which is measured",
                     remedy=f"leave {e.entry} out of this dataset's grids; oracle brackets measured data",
+                )
+            if e.needs.answers == "expected" and self.config.identifiers.names != "published":
+                raise DataContractError(
+                    "config.yaml",
+                    "identifiers.names",
+                    expected=f"published, as {e.entry}'s true expectation is named",
+                    found=self.config.identifiers.names,
+                    remedy=f"leave {e.entry} out of the experiments, or the names as published",
+                )
+
+    def _check_subsets(self) -> None:
+        """HEG and HVG over a whole cohort need every gene on every slide."""
+        for name, protocol in self.config.protocols.items():
+            if protocol.subsets.scope == "dataset" and self.config.panels[protocol.panel].missing == "mask":
+                raise DataContractError(
+                    f"workflow/protocols/{name}.yaml",
+                    "subsets.scope",
+                    expected=f"train, for panel {protocol.panel} masks genes that a slide does not measure",
+                    found="dataset",
+                    remedy="set subsets.scope: train, or a panel with missing: error",
                 )
 
 

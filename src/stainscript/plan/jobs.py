@@ -9,10 +9,11 @@ from __future__ import annotations
 from stainscript.plan.downloads import DownloadJobs
 from stainscript.plan.features import FeatureJobs
 from stainscript.plan.fits import FitJobs
+from stainscript.plan.gene_inputs import GeneInputJobs
 from stainscript.plan.genes import GeneJobs
 from stainscript.plan.raw import RawJobs
 from stainscript.plan.scores import ScoreJobs
 
 
-class Plan(DownloadJobs, RawJobs, FeatureJobs, GeneJobs, FitJobs, ScoreJobs):
+class Plan(DownloadJobs, RawJobs, FeatureJobs, GeneJobs, GeneInputJobs, FitJobs, ScoreJobs):
     """The whole workflow. ``Plan(config, repository=...)`` reads and checks everything, and starts nothing."""

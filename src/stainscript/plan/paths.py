@@ -54,6 +54,42 @@ def panel(dataset: str, split: str, fold: object, panel: str, protocol: str) -> 
     return path("genes", dataset, split, f"fold{fold}", f"{panel}.{protocol}.tsv")
 
 
+def statistics(dataset: str, split: str, fold: object, suffix: str = "parquet") -> str:
+    return path("genes", dataset, split, f"fold{fold}", f"statistics.{suffix}")
+
+
+def tokens(dataset: str, split: str, fold: object, name: str, slide: str) -> str:
+    return path("genes", dataset, split, f"fold{fold}", f"{name}.tokens", slide)
+
+
+def groups(dataset: str, split: str, fold: object, panel: str, name: str) -> str:
+    return path("genes", dataset, split, f"fold{fold}", f"{panel}.{name}.groups.json")
+
+
+def pathways(dataset: str, split: str, fold: object, panel: str, name: str) -> str:
+    return path("genes", dataset, split, f"fold{fold}", f"{panel}.{name}.pathways.json")
+
+
+def enrichment(dataset: str, split: str, fold: object, panel: str, groups: str, pathways: str) -> str:
+    return path("genes", dataset, split, f"fold{fold}", f"{panel}.{groups}.{pathways}.enrichment.tsv")
+
+
+def descriptions(dataset: str, split: str, fold: object, panel: str, name: str) -> str:
+    return path("gene_text", dataset, split, f"fold{fold}", panel, name, "descriptions.jsonl")
+
+
+def gene_text(dataset: str, split: str, fold: object, panel: str, name: str, encoder: str) -> str:
+    return path("gene_text", dataset, split, f"fold{fold}", panel, name, encoder)
+
+
+def text_weights(name: str) -> str:
+    return path("text_weights", name)
+
+
+def reference(name: str, file: str) -> str:
+    return path("references", name, file)
+
+
 def split(dataset: str, split: str) -> str:
     return path("splits", dataset, f"{split}.json")
 
@@ -68,6 +104,10 @@ def predicted(experiment: str, fold: object, seed: object, slide: str) -> str:
 
 def metrics(experiment: str, fold: object, seed: object, name: str) -> str:
     return path("metrics", experiment, f"fold{fold}", f"seed{seed}", f"{name}.parquet")
+
+
+def programmes(experiment: str, fold: object, seed: object, pathways: str) -> str:
+    return path("metrics", experiment, f"fold{fold}", f"seed{seed}", f"{pathways}.programmes.tsv")
 
 
 def table(chosen: str, suffix: str) -> str:

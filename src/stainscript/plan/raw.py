@@ -6,10 +6,10 @@ from typing import Any
 
 from stainscript.artifacts.provenance import code_digest, digest_of
 from stainscript.plan import paths
-from stainscript.plan.base import PlanBase
+from stainscript.plan.references import ReferenceJobs
 
 
-class RawJobs(PlanBase):
+class RawJobs(ReferenceJobs):
     """Jobs of ``rules/raw.smk``: raw files → slides, spots, expression."""
 
     def raw_params(self, w: Any) -> dict[str, Any]:
@@ -42,6 +42,13 @@ class RawJobs(PlanBase):
             "files": row.files,
             "options": {} if row.generated else self.config.datasets[w.dataset].options,
             "code": code_digest(modules),
+            "naming": self.naming(w.dataset),
+            "tables": self.built_in_tables,
             "drawn": digest_of(self.raw_params(w)) if row.generated else None,
         }
         return params | {"dataset": w.dataset}
+
+    def naming(self, dataset: str) -> dict[str, Any]:
+        """How the dataset's genes are named (fields of ``stages.ingest_slide.Naming``)."""
+        chosen = self.config.identifiers
+        return {"names": chosen.names, "merge": chosen.merge, "species": self.config.datasets[dataset].species}

@@ -45,6 +45,35 @@ class ScoreJobs(PlanBase):
             for seed in e.seeds
         ]
 
+    def programmes(self) -> list[str]:
+        """What predictions show of the pathways that experiment sets name; controls are left out."""
+        return sorted(
+            {
+                paths.programmes(name, fold.index, seed, pathways)
+                for name in self.honest
+                for chosen in self.experiments[name].sets
+                for pathways in self.config.experiment_sets[chosen].pathways
+                for fold in self.folds_of(self.experiments[name])
+                for seed in self.experiments[name].seeds
+            }
+        )
+
+    def programme_inputs(self, w: Any) -> dict[str, Any]:
+        e, fold = self.of(w)
+        protocol = self.protocol(e)
+        where = (e.dataset, protocol.split, fold.index, f"{protocol.panel}.{e.protocol}")
+        return {
+            "predictions": [paths.predicted(e.name, w.fold, w.seed, name) for name in fold.test],
+            "pathways": paths.pathways(*where, w.pathways),
+            "metrics": paths.metrics(e.name, w.fold, w.seed, "genes"),
+        }
+
+    def programme_params(self, w: Any) -> dict[str, Any]:
+        return {
+            "rule": self.config.programmes.model_dump(mode="json"),
+            "code": code_digest(["stainscript.stages.enrich_programmes"]),
+        }
+
     def unmeasured_predictions(self) -> list[str]:
         """Predictions for slides that have no expression."""
         return [
