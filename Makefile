@@ -58,6 +58,7 @@ bench: $(STAMP) $(PEERS)/installed
 	BENCH_PEERS=$(PEERS)/bin/python TRIDENT="$(TRIDENT)" $(BIN)/python benchmarks/patches.py
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/genes.py
 
 # What the benchmarks measure against, in an environment of its own.
 $(PEERS)/installed: benchmarks/peers.txt
