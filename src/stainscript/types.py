@@ -16,6 +16,19 @@ EdgePolicy = Literal["white", "reflect", "error"]
 Corner = Literal["centred", "hest"]
 Library = Literal["all", "panel"]
 Smoothing = Literal["none", "grid3x3"]
+PanelKind = Literal[
+    "hmhvg",
+    "top_mean",
+    "heg",
+    "top_variance",
+    "top_total",
+    "hvg_v3",
+    "hest_hvg",
+    "hest_mean",
+    "fixed",
+    "printed",
+    "all",
+]
 
 
 class Space(StrEnum):

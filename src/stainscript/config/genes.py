@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from stainscript.config.base import Name, Strict
-from stainscript.types import Space
+from stainscript.types import PanelKind, Space
 
 Seed = Annotated[int, Field(ge=0)]
 
@@ -15,19 +15,7 @@ Seed = Annotated[int, Field(ge=0)]
 class PanelRule(Strict):
     """How the genes to predict are chosen, on each fold's training slides."""
 
-    rule: Literal[
-        "hmhvg",
-        "top_mean",
-        "heg",
-        "top_variance",
-        "top_total",
-        "hvg_v3",
-        "hest_hvg",
-        "hest_mean",
-        "fixed",
-        "printed",
-        "all",
-    ]
+    rule: PanelKind
     n: int | None = Field(
         None, gt=0, description="hmhvg: size of both rankings; others: number of genes; null: the whole list, or all"
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from stainscript import encoders
 from stainscript.config import Config, load
-from stainscript.doctor import cohorts, copies, cost, jobs, machine, patients, scales, weights
+from stainscript.doctor import cohorts, copies, cost, genes, jobs, machine, patients, scales, weights
 from stainscript.doctor.findings import Chapters, Finding, few, from_error, missing_in
 from stainscript.encoders.base import HUB, RANDOM
 from stainscript.errors import StainscriptError
@@ -32,7 +32,9 @@ def examine(raw: Mapping[str, Any], *, repository: str | Path) -> Chapters:
         here = machine.disk(paths.RESULTS, needed_bytes=0)
         return [("Config", [from_error(error, subject="config")]), ("Machine", here)]
     grids = [grid for chosen in config.experiment_sets.values() for grid in chosen.grids]
-    datasets = sorted({name for grid in grids for name in grid.datasets})
+    alone = {name for wanted in (*config.features, *config.genes) for name in wanted.datasets}
+    datasets = sorted({name for grid in grids for name in grid.datasets} | alone)
+    grids += config.genes
     pairs = {(name, config.protocols[p].split) for grid in grids for name in grid.datasets for p in grid.protocols}
     surveys = {name: cohorts.survey(config, name, repository=repository) for name in datasets}
     rows = {name: found.rows for name, found in surveys.items() if found.rows}
@@ -46,6 +48,7 @@ def examine(raw: Mapping[str, Any], *, repository: str | Path) -> Chapters:
         ("Duplicate slides", copies.copies(rows)),
         ("Patients", [*patients.splits(config, rows, pairs), *patients.between(rows)]),
         ("Encoders", list(of_encoder.values())),
+        ("Genes", genes.genes(config, datasets=datasets, repository=repository)),
     ]
     chapters = [(title, findings) for title, findings in chapters if findings]
     known = {str(found.error) for found in surveys.values()} | {text.found for text in missing_in(chapters)}

@@ -7,21 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from stainscript.errors import DataContractError, unknown_name
-from stainscript.types import Space
+from stainscript.types import PanelKind, Space
 
-Kind = Literal[
-    "hmhvg",
-    "top_mean",
-    "heg",
-    "top_variance",
-    "top_total",
-    "hvg_v3",
-    "hest_hvg",
-    "hest_mean",
-    "fixed",
-    "printed",
-    "all",
-]
 OF_A_LIST = ("fixed", "printed")
 OF_COUNTS = ("top_total", "hest_hvg", "hest_mean")
 PRESELECTING = ("hmhvg", "top_mean", "heg", "top_variance", "top_total")
@@ -43,7 +30,7 @@ class Rule:
     measure.
     """
 
-    rule: Kind
+    rule: PanelKind
     n: int | None  # None: the whole list (fixed, printed), or all
     exactly: bool
     take_first: int | None
@@ -78,8 +65,8 @@ def rule_of(options: Mapping[str, Any]) -> Rule:
 def check_rule(name: str, rule: Rule) -> None:
     """Refuse options that the rule would not read, or that it lacks; name: the panel, for the message."""
     kind = rule.rule
-    if kind not in get_args(Kind):
-        raise unknown_name(f"panel {name}", "rule", str(kind), get_args(Kind))
+    if kind not in get_args(PanelKind):
+        raise unknown_name(f"panel {name}", "rule", str(kind), get_args(PanelKind))
     wrong: list[tuple[str, str, object]] = []
     for key, owner, value in (("genes", "fixed", rule.genes), ("printed", "printed", rule.printed)):
         if (value is not None) != (kind == owner):
