@@ -20,7 +20,9 @@ STANDIN = Path(__file__).resolve().parents[1] / "standin"
 RULES = {
     *("draw_phantom", "ingest_slide", "ingest_image", "check_slide", "extract_patches", "encode_slide"),
     *("make_split", "select_panel", "fit", "predict", "predict_control", "score", "tabulate", "write_report"),
+    *("describe_genes", "embed_genes"),
 }
+GENES = {"datasets": ["phantom"], "protocols": ["hmhvg"], "descriptions": ["offline"], "text_encoders": ["tfidf"]}
 
 TOY = """
 rule all:
@@ -188,10 +190,10 @@ def test_a_wrong_pin_stops_the_run_before_any_job(conda: Path, toy) -> None:
 
 @pytest.fixture
 def small(fresh, tmp_path: Path):
-    """A fresh folder in which every rule has jobs, but only two methods are compared."""
+    """A fresh folder in which every environment has jobs, but only two methods are compared."""
     made = fresh(tmp_path / "run")
     made.compare_only("oracle", "ridge", unmeasured=True)
-    made.configure(lambda c: c.update(keep_patches=True))
+    made.configure(lambda c: c.update(keep_patches=True, genes=[GENES]))
     return made
 
 
@@ -199,7 +201,7 @@ def test_every_rule_runs_in_its_environment_and_the_flag_reruns_nothing(conda: P
     planned = small.counts()
     small.snakemake("--use-conda")
     assert set(planned) == RULES
-    assert len(created(conda)) == len(set(created(conda))) == 4  # ingest, encode, train, report
+    assert len(created(conda)) == len(set(created(conda))) == 6  # ingest, encode, genes, text, train, report
     assert set(activated(conda)) == set(created(conda))
     assert len(activated(conda)) >= planned.total()
     made, local = parquet(small), parquet(phantom_run)
@@ -207,7 +209,7 @@ def test_every_rule_runs_in_its_environment_and_the_flag_reruns_nothing(conda: P
     assert [name for name, body in made.items() if local[name] != body] == []
     for flag in ((), ("--use-conda",), ()):
         assert small.plan(*flag) == []
-    assert len(created(conda)) == 4
+    assert len(created(conda)) == 6
 
 
 def test_the_flag_reruns_nothing_of_a_run_without_it(conda: Path, phantom_run) -> None:
