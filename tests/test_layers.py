@@ -105,6 +105,13 @@ def test_cpu_only_modules_start_without_torch(modules: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_predicting_starts_without_the_library_that_reads_counts() -> None:
+    code = (
+        "import stainscript.stages.predict, stainscript.methods.ridge.method, sys; assert 'anndata' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_parsing_the_workflow_loads_no_heavy_library() -> None:
     heavy = ["torch", "pandas", "anndata", "sklearn", "skimage", "scipy", "zarr"]
     code = (

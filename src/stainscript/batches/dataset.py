@@ -6,9 +6,8 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anndata
 import numpy as np
 import pandas as pd
 
@@ -23,6 +22,10 @@ from stainscript.genes.normalise import measures, target_matrix
 from stainscript.types import SlideInfo, Target
 
 logger = logging.getLogger(__name__)
+
+
+if TYPE_CHECKING:
+    import anndata
 
 
 def load_slides(
@@ -183,7 +186,7 @@ def _read_target(
     """(S, G) targets, 0 where the slide does not measure the gene, and (1, G) which it measures; None: all of them."""
     if path is None:
         return None, None
-    adata = anndata.read_h5ad(path)  # whole: the library size needs every gene, smoothing every spot
+    adata = _read_counts(path)  # whole: the library size needs every gene, smoothing every spot
     align(spot_id, adata.obs_names.to_numpy(dtype=object), path=path, against=against)
     values = _checked_target(adata, path, gene_ids, target)
     there = measures(adata, gene_ids)
@@ -207,7 +210,7 @@ def _read_answers(
     """The answers of a control. Their file may hold more spots, in another order; ours must all be there."""
     if path is None:
         return None
-    adata = anndata.read_h5ad(path)
+    adata = _read_counts(path)
     rows = pd.Index(adata.obs_names).get_indexer(pd.Index(spot_id))
     if (rows < 0).any():
         first = spot_id[np.flatnonzero(rows < 0)[0]]
@@ -221,6 +224,12 @@ def _read_answers(
     chosen = adata[rows].copy()
     chosen.obsm["grid"] = grid
     return _checked_target(chosen, path, gene_ids, target)  # no score looks at a gene that the slide does not measure
+
+
+def _read_counts(path: str | Path) -> anndata.AnnData:
+    import anndata  # here: predicting reads no counts, and this import takes longer than most predictions
+
+    return anndata.read_h5ad(path)
 
 
 def _checked_target(
