@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from stainscript.genes.identifiers.names import builtin
-from stainscript.genes.tokens.onto_vocabulary import harmonise, to_vocabulary
+from stainscript.genes.tokens.onto_vocabulary import match_vocabulary, to_vocabulary
 from stainscript.genes.tokens.vocabulary import stamp_vocabulary
 
 ATP5F1B, ERBB2 = "ENSG00000110955", "ENSG00000141736"
@@ -55,12 +55,12 @@ def test_the_released_policy_finds_a_suffixed_id_if_the_vocabulary_has_one():
 
 
 def test_exact_look_up_knows_neither_versions_nor_old_symbols():
-    report = harmonise([f"{ERBB2}.17", "ATP5B"], vocabulary(ATP5F1B, ERBB2), merge="sum", names=None)
+    report = match_vocabulary([f"{ERBB2}.17", "ATP5B"], vocabulary(ATP5F1B, ERBB2), merge="sum", names=None)
     assert report.mapped == ()
 
 
 def test_names_find_versions_and_old_symbols_in_a_vocabulary_of_ensembl_ids():
-    report = harmonise(
+    report = match_vocabulary(
         [f"{ERBB2}.17", "ATP5B", "NO-GENE"], vocabulary(ATP5F1B, ERBB2), merge="sum", names=builtin("human")
     )
     assert report.position.tolist() == [1, 0, -1]
@@ -69,13 +69,13 @@ def test_names_find_versions_and_old_symbols_in_a_vocabulary_of_ensembl_ids():
 
 def test_names_find_old_symbols_in_a_vocabulary_of_current_ones_and_the_other_way_round():
     names = builtin("human")
-    assert harmonise(["ATP5B"], vocabulary("A", "ATP5F1B"), merge="sum", names=names).position.tolist() == [1]
-    assert harmonise(["ATP5F1B"], vocabulary("A", "ATP5B"), merge="sum", names=names).position.tolist() == [1]
+    assert match_vocabulary(["ATP5B"], vocabulary("A", "ATP5F1B"), merge="sum", names=names).position.tolist() == [1]
+    assert match_vocabulary(["ATP5F1B"], vocabulary("A", "ATP5B"), merge="sum", names=names).position.tolist() == [1]
 
 
 def test_an_old_symbol_is_found_by_the_vocabularys_own_symbol_map():
     known = vocabulary("id-1", "id-2", symbols={"ATP5F1B": "id-2"})
-    assert harmonise(["ATP5B"], known, merge="sum", names=builtin("human")).position.tolist() == [1]
+    assert match_vocabulary(["ATP5B"], known, merge="sum", names=builtin("human")).position.tolist() == [1]
 
 
 def test_an_old_and_a_new_name_of_one_gene_meet_and_are_added_up():
@@ -87,7 +87,7 @@ def test_an_old_and_a_new_name_of_one_gene_meet_and_are_added_up():
 
 
 def test_a_gene_id_that_leads_nowhere_is_tried_by_its_symbol():
-    report = harmonise(
+    report = match_vocabulary(
         ["ENSG00000999999"], vocabulary("A", "ERBB2"), merge="sum", names=builtin("human"), symbols=["ERBB2"]
     )
     assert report.position.tolist() == [1]
@@ -102,7 +102,7 @@ def test_stored_zeros_stay_stored_so_that_the_release_can_rank_them():
 
 def test_a_slide_with_the_vocabularys_genes_is_handed_on_untouched():
     counts = csr([[1, 2]])
-    assert harmonise(["a", "b"], vocabulary("a", "b"), merge="sum", names=None).apply(counts) is counts
+    assert match_vocabulary(["a", "b"], vocabulary("a", "b"), merge="sum", names=None).apply(counts) is counts
 
 
 def test_the_released_mapping_of_18_mixed_names(shared_golden):
@@ -111,7 +111,9 @@ def test_the_released_mapping_of_18_mixed_names(shared_golden):
     known = [name for name, there in zip(facts["mapped_by_upstream"], facts["in_vocab"], strict=True) if there]
     plain = [name.removesuffix("-1") for name in facts["mapped_by_upstream"]]
     symbols = {name: gene for name, gene in zip(facts["var_names"], plain, strict=True) if name != gene}
-    report = harmonise(facts["var_names"], vocabulary(*sorted(known), symbols=symbols), merge="first", names=None)
+    report = match_vocabulary(
+        facts["var_names"], vocabulary(*sorted(known), symbols=symbols), merge="first", names=None
+    )
     assert (report.position >= 0).tolist() == facts["in_vocab"]
     assert {gene: len(columns) for gene, columns in report.merged.items()} == {
         "ENSG00000205777": 2,

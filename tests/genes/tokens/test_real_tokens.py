@@ -8,7 +8,7 @@ from scipy import sparse
 
 from stainscript.genes.identifiers.names import builtin
 from stainscript.genes.moments import sums_of
-from stainscript.genes.tokens.onto_vocabulary import harmonise
+from stainscript.genes.tokens.onto_vocabulary import match_vocabulary
 from stainscript.genes.tokens.rank import RankTokeniser, gene_weights, lengths_of, rank_tokens_by_spot
 from stainscript.genes.tokens.rules import PRESETS
 from stainscript.genes.tokens.vocabulary import build_genes, stamp_vocabulary
@@ -38,7 +38,7 @@ def test_every_section_is_tokenised_by_the_means_of_seven_patients(sections, nam
     vocabulary = stamp_vocabulary(genes, id_offset=rule.id_offset, path="training slides")
     names = builtin("human") if rule.aliases else None
     matched = {
-        section: harmonise(listed, vocabulary, merge=rule.gene_merge, names=names)
+        section: match_vocabulary(listed, vocabulary, merge=rule.gene_merge, names=names)
         for section, (listed, _) in sections.items()
     }
     sums = [sums_of(matched[section].apply(counts)) for section, (_, counts) in training.items()]

@@ -24,7 +24,7 @@ Merge = Literal["sum", "first"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Harmonisation:
+class VocabularyMatch:
     """Where the G columns of a slide go in a vocabulary of V genes, and the report of it.
 
     position: (G,) place from 0, −1 for a column that is dropped; unmapped: names that the vocabulary lacks; merged:
@@ -73,14 +73,14 @@ class Harmonisation:
         return sparse.csr_matrix((data, place, pointer), shape=(counts.shape[0], self.size))
 
 
-def harmonise(
+def match_vocabulary(
     genes: Sequence[str],
     vocabulary: Vocabulary,
     *,
     merge: Merge,
     names: GeneNames | None,
     symbols: Sequence[str] | None = None,
-) -> Harmonisation:
+) -> VocabularyMatch:
     """Find the column names of a slide in a vocabulary.
 
     genes: (G,) ids or symbols. Each is looked up in the vocabulary's symbol map, then in the vocabulary itself, as it
@@ -101,7 +101,7 @@ def harmonise(
         if name in vocabulary.index:
             columns.setdefault(name, []).append(gene)
     meant = {gene for several in columns.values() for gene in several}
-    return Harmonisation(
+    return VocabularyMatch(
         position=position,
         size=len(vocabulary),
         mapped=tuple(gene for gene, place in zip(genes, position, strict=True) if place >= 0),
@@ -117,9 +117,9 @@ def to_vocabulary(
     *,
     merge: Merge = "sum",
     names: GeneNames | None = None,
-) -> tuple[sparse.csr_matrix, Harmonisation]:
-    """Counts (S, G) CSR of ``genes`` as counts (S, V) CSR of the vocabulary, and the report; see ``harmonise``."""
-    report = harmonise(genes, vocabulary, merge=merge, names=names)
+) -> tuple[sparse.csr_matrix, VocabularyMatch]:
+    """Counts (S, G) CSR of ``genes`` as counts (S, V) CSR of the vocabulary, and what ``match_vocabulary`` found."""
+    report = match_vocabulary(genes, vocabulary, merge=merge, names=names)
     return report.apply(counts), report
 
 

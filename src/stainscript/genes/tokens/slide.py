@@ -13,7 +13,7 @@ from stainscript.errors import DataContractError
 from stainscript.genes.backed import CountsHead
 from stainscript.genes.identifiers.names import GeneNames
 from stainscript.genes.tokens.count import count_tokens, panel_columns, panel_counts
-from stainscript.genes.tokens.onto_vocabulary import Harmonisation, harmonise
+from stainscript.genes.tokens.onto_vocabulary import VocabularyMatch, match_vocabulary
 from stainscript.genes.tokens.rank import RankTokeniser, gene_weights
 from stainscript.genes.tokens.rules import CountRule, RankRule
 from stainscript.genes.tokens.vocabulary import Vocabulary, build_genes, human_positions, stamp_vocabulary
@@ -35,7 +35,7 @@ class SlideTokens:
     width: int
     vocabulary_sha256: str
     gene_id: tuple[str, ...] | None = None
-    report: Harmonisation | None = None
+    report: VocabularyMatch | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,9 @@ def rank_reference(
 def rank_slide(head: CountsHead, reference: RankReference) -> SlideTokens:
     """STAMP's tokens of one slide. Raises ``DataContractError`` when no gene of the slide is in the vocabulary."""
     vocabulary, rule = reference.vocabulary, reference.rule
-    report = harmonise(head.gene_ids, vocabulary, merge=rule.gene_merge, names=reference.names, symbols=head.symbols)
+    report = match_vocabulary(
+        head.gene_ids, vocabulary, merge=rule.gene_merge, names=reference.names, symbols=head.symbols
+    )
     if not report.mapped:
         raise DataContractError(
             head.path,
@@ -138,7 +140,7 @@ class _Statistics:
         Where columns are added up, so are their totals and their spots: how often two columns of one gene are seen
         together is not in the statistics, so a spot that shows both counts twice.
         """
-        report = harmonise(self.genes, vocabulary, merge=rule.gene_merge, names=names, symbols=self.symbols)
+        report = match_vocabulary(self.genes, vocabulary, merge=rule.gene_merge, names=names, symbols=self.symbols)
         there = report.position >= 0
         place, size = report.position[there], len(vocabulary)
         total = np.bincount(place, weights=self.total[there], minlength=size)
